@@ -1,0 +1,1 @@
+"""Six papers, rerun: methods, kernels, batches and the ledger of claims."""
