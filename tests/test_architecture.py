@@ -95,7 +95,7 @@ def test_every_module_says_what_it_is_for():
 
 def test_the_project_speaks_of_itself_alone():
     local_path = re.compile(r"(?<![\w.])/(home|root|work|Users)/\w")
-    for folder in ("lib", "notebooks", "tests", ".ci", ".github"):
+    for folder in ("lib", "notebooks", ".ci", ".github"):
         for path in sorted((LIB.parent / folder).rglob("*")):
             if path.suffix in {".py", ".ipynb", ".yaml", ".yml", ".md", ".css", ".js", ".html"} and path != Path(
                 __file__
