@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from lib.batch.stored import RunFileError, read_json, write_json
+from lib.batch.json_files import RunFileError, read_json, write_json
 
 RUN_VARIABLE = "SIX_PAPERS_RUN"
 KERNEL_FILE = "kernel.json"

@@ -53,8 +53,12 @@ class Parameter:
         raise PlanError(message)
 
 
-def read_parameters(notebook: Path) -> dict[str, Parameter]:
+def read_parameters(notebook: Path, shown: str) -> dict[str, Parameter]:
     """Return a notebook's parameters by name, in their order.
+
+    Args:
+        notebook: The file.
+        shown: How messages name it.
 
     Raises:
         PlanError: The file is no notebook, has not exactly one cell tagged `parameters`, or that cell holds something
@@ -64,23 +68,23 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         tagged = [cell for cell in cells if TAG in cell.get("metadata", {}).get("tags", [])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PlanError(f"{notebook}: not a notebook that can be read ({type(error).__name__}: {error})") from error
+        raise PlanError(f"{shown}: not a notebook that can be read ({type(error).__name__}: {error})") from error
     if len(tagged) != 1 or tagged[0].get("cell_type") != "code":
-        raise PlanError(f"{notebook}: expected one code cell tagged {TAG!r}, found {len(tagged)}; tag one, {_FORM}")
+        raise PlanError(f"{shown}: expected one code cell tagged {TAG!r}, found {len(tagged)}; tag one, {_FORM}")
     source = "".join(tagged[0]["source"])
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
-        raise PlanError(f"{notebook}: `parameters` cell, line {error.lineno}: {error.msg}; {_FORM}") from error
-    declared = [_declaration(statement, source.splitlines(), notebook) for statement in statements]
+        raise PlanError(f"{shown}: `parameters` cell, line {error.lineno}: {error.msg}; {_FORM}") from error
+    declared = [_declaration(statement, source.splitlines(), shown) for statement in statements]
     parameters = {parameter.name: parameter for parameter in declared}
     if len(parameters) != len(declared):
-        raise PlanError(f"{notebook}: a parameter is declared twice in the `parameters` cell; delete one")
+        raise PlanError(f"{shown}: a parameter is declared twice in the `parameters` cell; delete one")
     return parameters
 
 
-def _declaration(statement: ast.stmt, lines: list[str], notebook: Path) -> Parameter:
-    where = f"{notebook}: `parameters` cell, line {statement.lineno}"
+def _declaration(statement: ast.stmt, lines: list[str], shown: str) -> Parameter:
+    where = f"{shown}: `parameters` cell, line {statement.lineno}"
     is_declaration = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
     if not is_declaration or statement.value is None:
         raise PlanError(f"{where}: found `{lines[statement.lineno - 1].strip()}`; {_FORM}")

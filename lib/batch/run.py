@@ -7,11 +7,12 @@ Notebooks that belong to no paper have `paper == ""`, and their folders stand di
 """
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lib.batch.stored import RunFileError, from_json, read_json, write_json
+from lib.batch.json_files import RunFileError, from_json, read_json, write_json
 from lib.checkout import Checkout
 
 __all__ = ["BatchEntry", "BatchSummary", "CellError", "Outcome", "Run", "RunFileError", "RunStatus", "run_folders"]
@@ -20,6 +21,7 @@ RUN_FILE = "run.json"
 OUTCOME_FILE = "outcome.json"
 NOTEBOOK_FILE = "notebook.ipynb"
 LOG_FILE = "log.txt"
+PROGRESS_FILE = ".progress"
 BATCH_FILE = "batch.json"
 KEY_LENGTH = 12  # hexadecimal digits: 48 bits, so that two runs of one notebook never share a folder
 
@@ -194,3 +196,8 @@ def run_folders(checkout: Checkout, profile: str) -> list[Path]:
     """Return the folders of a profile's runs that have an outcome, sorted; those being written are left out."""
     found = (checkout.runs / profile).glob(f"**/{OUTCOME_FILE}")
     return sorted(path.parent for path in found if not path.parent.name.startswith("."))
+
+
+def utc_now() -> str:
+    """Return the time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
