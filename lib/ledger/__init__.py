@@ -6,6 +6,28 @@ by looking and knows no paper by name.
 """
 
 from lib.ledger.claim import Claim, Part, Status, Verdict
+from lib.ledger.intervals import Estimate, exact, over_items, over_seeds, proportion
 from lib.ledger.metrics import Metrics, timing
+from lib.ledger.verdicts import JudgeError, above, agrees, all_of, below, judge, no_violations, not_measured
 
-__all__ = ["Claim", "Metrics", "Part", "Status", "Verdict", "timing"]
+__all__ = [
+    "Claim",
+    "Estimate",
+    "JudgeError",
+    "Metrics",
+    "Part",
+    "Status",
+    "Verdict",
+    "above",
+    "agrees",
+    "all_of",
+    "below",
+    "exact",
+    "judge",
+    "no_violations",
+    "not_measured",
+    "over_items",
+    "over_seeds",
+    "proportion",
+    "timing",
+]
