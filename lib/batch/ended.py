@@ -2,13 +2,14 @@
 
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from filelock import Timeout
 
 from lib.batch.folders import lock, put_in_place, working_folder
 from lib.batch.guard import EXIT_INTERRUPTED
 from lib.batch.orphans import end_processes
-from lib.batch.run import CellError, Outcome, Run, RunFileError, RunStatus
+from lib.batch.run import CellError, Outcome, Run, RunFileError, RunStatus, utc_now
 from lib.batch.worker import EXIT_DISK_FULL, EXIT_RAN, EXIT_TAKEN
 from lib.checkout import Checkout
 
@@ -48,8 +49,7 @@ def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished
         except RunFileError as error:
             return Ended(run, _outcome(RunStatus.FAILED, started, finished, "RunFileError", str(error)), stored=False)
     if exit_status == EXIT_INTERRUPTED:
-        message = "the batch was stopped before this run was done"
-        return Ended(run, _outcome(RunStatus.INTERRUPTED, started, finished, "Interrupted", message), stored=False)
+        return _interrupted(run, checkout, started, finished)
     if exit_status == EXIT_DISK_FULL:
         message = "the disk is full, nothing of this run was kept: free some space and give the same command again"
         return Ended(run, _outcome(RunStatus.FAILED, started, finished, "DiskFull", message), stored=False)
@@ -59,9 +59,22 @@ def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished
     return Ended(run, outcome, stored=_store(run, checkout, outcome))
 
 
-def _outcome(status: RunStatus, started: str, finished: str, name: str, message: str) -> Outcome:
-    from datetime import datetime
+def not_carried_out(run: Run, status: RunStatus, name: str, message: str) -> Ended:
+    """Return the end of a run that never had a process, with the reason."""
+    now = utc_now()
+    return Ended(run, _outcome(status, now, now, name, message), stored=False)
 
+
+def _interrupted(run: Run, checkout: Checkout, started: str, finished: str) -> Ended:
+    with contextlib.suppress(RunFileError):  # half a run is kept to be looked at, unless a whole one stands there
+        outcome = Outcome.load(run.folder(checkout))
+        if outcome.status is RunStatus.INTERRUPTED and outcome.started >= started:
+            return Ended(run, outcome)
+    message = "the batch was stopped before this run was done"
+    return Ended(run, _outcome(RunStatus.INTERRUPTED, started, finished, "Interrupted", message), stored=False)
+
+
+def _outcome(status: RunStatus, started: str, finished: str, name: str, message: str) -> Outcome:
     duration = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
     return Outcome(status, started, finished, duration, CellError(None, name, message))
 

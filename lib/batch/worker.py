@@ -2,7 +2,7 @@
 
 Started by the pool through multiprocessing (`work`), or on a cluster's node as a program:
 
-    python -m lib.batch.worker ROOT SINCE < run.json
+    python -m lib.batch.worker ROOT SINCE BATCH < run.json    # BATCH only marks the process
 """
 
 import errno
