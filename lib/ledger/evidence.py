@@ -12,12 +12,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lib.checkout import Checkout
 from lib.ledger.faults import Fault, RecordError
 from lib.ledger.provenance import Provenance
-from lib.ledger.records import FORMAT, RECORD_FILE, Record, checksum
+from lib.ledger.records import FORMAT, RECORD_FILE, Record, checksum, file_name
 from lib.ledger.rooms import Rooms
 from lib.ledger.typed import from_values
 
@@ -100,9 +100,19 @@ def just_measured(checkout: Checkout, rooms: Rooms) -> tuple[list[Kept], list[Fa
     return kept, [replace(fault, remedy=_RUN_AGAIN) for fault in faults]
 
 
-def committed_path(record: Record, checkout: Checkout) -> Path:
-    """Return where a record is kept once it is accepted."""
-    return checkout.records / record.profile / record.notebook.rpartition("/")[0] / record.file_name
+class Measured(Protocol):
+    """What names a measurement: a record, or the run that makes one."""
+
+    notebook: str
+    profile: str
+    parameters: dict[str, Any]
+    threads: int
+
+
+def committed_path(measured: Measured, checkout: Checkout) -> Path:
+    """Return where the record of a measurement is kept once it is accepted."""
+    folder = checkout.records / measured.profile / measured.notebook.rpartition("/")[0]
+    return folder / file_name(measured.notebook, measured.parameters, measured.threads)
 
 
 def sums(folder: Path) -> dict[str, str]:

@@ -54,12 +54,6 @@ class Record:
         return f"{type(self.metrics).__module__}.{type(self.metrics).__qualname__}"
 
     @property
-    def file_name(self) -> str:
-        """Its name among the committed records: the notebook's, and 8 digits of the parameters' hash."""
-        digest = hashlib.sha256(_canonical({"parameters": self.parameters, "threads": self.threads})).hexdigest()
-        return f"{self.notebook.rpartition('/')[2]}-{digest[:8]}.json"
-
-    @property
     def checksum(self) -> str:
         """SHA-256 of all that its file holds."""
         return checksum(_content(self))
@@ -88,6 +82,12 @@ def record(metrics: Metrics) -> Record:
     made = Record(from_values(type(metrics), json.loads(json.dumps(values))))
     folder = os.environ.get(RUN)
     return _stored(made, Path(folder)) if folder else made
+
+
+def file_name(notebook: str, parameters: dict[str, Any], threads: int) -> str:
+    """Return a record's name among the committed ones: the notebook's, and 8 digits of the parameters' hash."""
+    digest = hashlib.sha256(_canonical({"parameters": parameters, "threads": threads})).hexdigest()
+    return f"{notebook.rpartition('/')[2]}-{digest[:8]}.json"
 
 
 def to_json(kept: Record) -> str:
