@@ -13,6 +13,7 @@ from lib.batch.report.cells import RECORD, Cells, read_notebook, render_cells
 from lib.batch.report.external import external_references
 from lib.batch.report.layout import duration, moment, render, words
 from lib.batch.report.prose import Heading, Place
+from lib.batch.report.provenance import provenance_rows
 from lib.batch.run import LOG_FILE, NOTEBOOK_FILE, CellError, Outcome, Run, RunStatus
 from lib.checkout import Checkout
 
@@ -27,7 +28,7 @@ class Page:
         html: The page.
         title: The notebook's H1.
         thumbnail: Its first figure, small, as a `data:` address; "" without one.
-        recorded: True if it holds the cell that records, at `#record`.
+        recorded: True if the run left a record and the page shows the cell that made it, at `#record`.
         faults: One sentence a formula that cannot be shown or a reference that would leave the page.
     """
 
@@ -78,7 +79,7 @@ def run_page(folder: Path, checkout: Checkout) -> Page:
         titled=bool(title),
         contents=tuple(heading for heading in cells.headings if heading.level in (2, 3)),
         cells=cells.html,
-        recorded=RECORD in cells.anchors,
+        recorded=RECORD in cells.anchors and (folder / "record.json").is_file(),
         banner=_banner(error, outcome, cells, missing, (folder / LOG_FILE).is_file()) if error else None,
         provenance=_provenance(run, outcome, folder),
     )
@@ -124,30 +125,3 @@ def _provenance(run: Run, outcome: Outcome, folder: Path) -> list[tuple[str, str
     except (OSError, ValueError, KeyError, TypeError):
         return [*rows, ("Record", "none: commit, device and versions are kept with a record")]
     return rows + provenance_rows(stored)
-
-
-def provenance_rows(stored: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return name and text of what a record's provenance says about code, device and versions.
-
-    Args:
-        stored: The record's `provenance`; what it lacks is left out.
-    """
-    device = stored.get("device") or {}
-    commit = stored.get("commit")
-    changed = {True: ", with changes that are not committed", False: ", clean"}.get(stored.get("dirty"), "")
-    versions = stored.get("versions") or {}
-    rows = [
-        ("Commit", f"{commit}{changed}" if commit else ""),
-        ("Content of the code", stored.get("content") or ""),
-        ("Lock", stored.get("lock_hash") or ""),
-        ("Notebook's code", stored.get("notebook_hash") or ""),
-        ("Device", device.get("name") or ""),
-        ("Processor", ", ".join(filter(None, [device.get("processor"), _cores(device)]))),
-        ("Python", stored.get("python") or ""),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-    ]
-    return [(name, str(value)) for name, value in rows if value]
-
-
-def _cores(device: dict[str, Any]) -> str:
-    return words(device["cores"], "core") if device.get("cores") else ""

@@ -124,7 +124,7 @@ class _Renderer(IPythonRenderer):
     def block_code(self, code: str, info: str | None = None) -> str:
         return highlighted(self._formulas.put_back_source(code), (info or "").split(" ")[0])
 
-    def heading(self, text: str, level: int, **attributes: Any) -> str:  # noqa: ANN401, ARG002 - mistune's signature
+    def heading(self, text: str, level: int, **attributes: Any) -> str:  # noqa: ANN401 - mistune's signature
         plain = html.unescape(re.sub(r"<[^>]+>", "", text)).strip()
         heading = Heading(level, self._prose.anchor(plain), text, plain)
         self._prose.headings.append(heading)
@@ -146,4 +146,3 @@ class _Renderer(IPythonRenderer):
 
 def _relative(target: Path, folder: Path) -> str:
     return Path(os.path.relpath(target, folder)).as_posix()
-
