@@ -116,8 +116,8 @@ def _built_run(folder: Path, stamp: _Stamp, checkout: Checkout) -> BuiltRun | No
 
 def _measured_by(checkout: Checkout, folders: list[Path]) -> dict[str, str]:
     """Return the folder of the run here that gave a committed record, by the record's path: the same file."""
-    here = {_hash([folder / RECORD_FILE]): folder for folder in folders if (folder / RECORD_FILE).is_file()}
-    found = {path: here.get(_hash([path])) for path in checkout.records.glob("*/*/*.json")}
+    here = {(folder / RECORD_FILE).read_bytes(): folder for folder in folders if (folder / RECORD_FILE).is_file()}
+    found = {path: here.get(path.read_bytes()) for path in checkout.records.glob("*/*/*.json")}
     return {checkout.relative(path): checkout.relative(folder) for path, folder in found.items() if folder}
 
 

@@ -1,14 +1,16 @@
 """The board of claims as the index shows it: one row a claim, and how many claims have which verdict."""
 
+import ast
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from lib.batch.report.layout import number
 from lib.batch.report.marks import drawing
+from lib.checkout import Checkout
 
 if TYPE_CHECKING:
     from lib.ledger.boards import Board, FreshVerdict, Row
@@ -60,9 +62,10 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class PaperCount:
-    """How many of a paper's claims have which verdict, in the order of `VERDICTS`."""
+    """How many of a paper's claims have which verdict, in the order of `VERDICTS`; `about` names the paper."""
 
     paper: str
+    about: str
     counts: tuple[int, ...]
 
     @property
@@ -83,18 +86,21 @@ def claim_rows(board: "Board", record_pages: dict[str, str], run_pages: dict[str
     return [_claim(row, order, record_pages, run_pages) for order, row in enumerate(board.rows)]
 
 
-def paper_counts(board: "Board") -> list[PaperCount]:
-    """Return the counts of each paper, in the order of the board."""
+def paper_counts(board: "Board", checkout: Checkout) -> list[PaperCount]:
+    """Return the counts of each paper, in the order of the board, with the first sentence that its room says of it."""
     found: dict[str, Counter] = {}
     for row in board.rows:
         found.setdefault(row.paper, Counter())[str(row.verdict)] += 1
-    return [PaperCount(paper, tuple(counts[verdict] for verdict in VERDICTS)) for paper, counts in found.items()]
+    return [
+        PaperCount(paper, _about(checkout.lib / paper / "__init__.py"), tuple(counts[verdict] for verdict in VERDICTS))
+        for paper, counts in found.items()
+    ]
 
 
 def _claim(row: "Row", order: int, record_pages: dict[str, str], run_pages: dict[str, str]) -> ClaimView:
     paper = row.paper_value if isinstance(row.paper_value, int | float) else None
-    records = [Link(_record_words(path), record_pages[path]) for path in row.records if path in record_pages]
-    runs = [Link("its run", run_pages[path]) for path in row.records if path in run_pages]
+    records = [record_pages[path] for path in row.records if path in record_pages]
+    runs = [run_pages[path] for path in row.records if path in run_pages]
     return ClaimView(
         row,
         order,
@@ -107,8 +113,17 @@ def _claim(row: "Row", order: int, record_pages: dict[str, str], run_pages: dict
     )
 
 
+def _about(room: Path) -> str:
+    """Return the first line of a room's docstring; the room is not imported."""
+    try:
+        docstring = ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))) or ""
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    return docstring.partition("\n")[0].strip()
+
+
 def _fresh(fresh: "FreshVerdict", unit: str, run_pages: dict[str, str]) -> FreshView:
-    links = [Link("", run_pages[folder]) for folder in fresh.runs if folder in run_pages]
+    links = [run_pages[folder] for folder in fresh.runs if folder in run_pages]
     scale = ", ".join(part for part in (fresh.model, fresh.profile) if part)
     measured = _measured(fresh.measured, fresh.interval, unit)
     return FreshView(str(fresh.verdict), fresh.reason, measured, scale, _numbered(links, "run"))
@@ -130,11 +145,7 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text}\u00a0{unit}" if unit else text
 
 
-def _record_words(path: str) -> str:
-    return PurePosixPath(path).stem
-
-
-def _numbered(links: list[Link], word: str) -> tuple[Link, ...]:
+def _numbered(addresses: list[str], word: str) -> tuple[Link, ...]:
     """Name links 'record' or, if there are several, 'record 1', 'record 2'."""
-    several = len(links) > 1
-    return tuple(Link(f"{word} {index}" if several else word, link.address) for index, link in enumerate(links, 1))
+    several = len(addresses) > 1
+    return tuple(Link(f"{word} {each}" if several else word, address) for each, address in enumerate(addresses, 1))

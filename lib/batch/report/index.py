@@ -44,7 +44,7 @@ def index_page(board: "Board", pages: Pages, checkout: Checkout, profile: str) -
     return render(
         "index.html.j2",
         claims=claim_rows(board, pages.records, cells),
-        counts=paper_counts(board),
+        counts=paper_counts(board, checkout),
         verdicts=VERDICTS,
         faults=[*(str(fault) for fault in board.faults), *pages.faults],
         profiles=profiles,

@@ -20,7 +20,9 @@ def drawing(measured: float | None, interval: tuple[float, float] | None, paper:
         return Markup("")
     low, high = interval or (measured, measured)
     values = (low, high, measured, paper)
-    start, span = min(values), (max(values) - min(values)) or abs(paper) or 1.0
+    # At least a quarter of the number is shown, so that what agrees to a per cent looks as if it did.
+    span = max(max(values) - min(values), 0.25 * max(map(abs, values))) or 1.0
+    start = (max(values) + min(values) - span) / 2
 
     def at(value: float) -> str:
         return f"{_EDGE + (_WIDTH - 2 * _EDGE) * (value - start) / span:.1f}"

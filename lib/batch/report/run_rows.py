@@ -127,10 +127,10 @@ def _changes(views: list[RunView]) -> str:
     broken = [view for view in views if view.status_before == RunStatus.DONE]
     mended = [view for view in views if view.status_before and view.built.outcome.status is RunStatus.DONE]
     parts = [
-        f"{words(len(broken), 'run')} that ended well before did not now" if broken else "",
-        f"{words(len(mended), 'run')} that did not end well before did now" if mended else "",
+        f"{words(len(broken), 'run')} newly failing" if broken else "",
+        f"{words(len(mended), 'run')} mended" if mended else "",
     ]
-    return "; ".join(part for part in parts if part)
+    return ", ".join(part for part in parts if part)
 
 
 def _machine(facts: dict[str, Any]) -> tuple[tuple[str, str], ...]:

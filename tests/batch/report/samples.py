@@ -172,6 +172,9 @@ def sample_checkout(root: Path) -> Checkout:
         path = checkout.notebooks / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook(pictures=False), path)
+    room = checkout.lib / "onebit" / "__init__.py"
+    room.parent.mkdir(parents=True)
+    room.write_text('"""OneBit (Xu et al., NeurIPS 2024): one sign a weight and two vectors.\n\nMore.\n"""\n')
     entries = []
     for run, outcome, executed, cached, before in _sample_runs():
         folder = write_run(checkout, run, outcome, executed)
