@@ -58,6 +58,7 @@ class DaskPool:
         """
         self._checkout, self._since = checkout, since
         self._batch = f"batch-{uuid.uuid4().hex}"
+        self._futures: list[Future[Ended]] = []
         self._client, self._cluster = _connect(address, workers)
         try:
             self.nodes = _check(self._client, checkout)
@@ -75,13 +76,18 @@ class DaskPool:
         """Carry out a run on the worker that Dask chooses."""
         resources = {"resources": {"GPU": 1}} if run.gpus else {}
         executor = self._client.get_executor(pure=False, retries=_RETRIES, **resources)
-        return executor.submit(_carry_out, run, self._checkout.root, self._since, self._batch)
+        future = executor.submit(_carry_out, run, self._checkout.root, self._since, self._batch)
+        self._futures.append(future)
+        return future
 
     def stop(self) -> None:
         """End this batch's runs on all workers, cancel what waits; what others run there goes on."""
-        self._client.cancel(list(self._client.futures.values()), force=True)
+        for future in self._futures:
+            future.cancel()
         with contextlib.suppress(Exception):  # a cluster that is gone has nothing left to stop
-            self._client.run(_end_runs, self._batch)
+            # A worker may take up one more run before it hears of the cancellation.
+            while any(self._client.run(_end_runs, self._batch).values()):
+                pass
 
     def close(self) -> None:
         """Let go of the cluster; one that `local` started ends."""
@@ -158,10 +164,13 @@ def _carry_out(run: Run, root: Path, since: str, batch: str) -> Ended:
     return ended(run, Checkout(root), process.wait(), started, utc_now())
 
 
-def _end_runs(batch: str) -> None:
+def _end_runs(batch: str) -> int:
     import psutil
 
     ours = [child for child in psutil.Process().children() if batch in child.cmdline()]
     for child in ours:
         child.terminate()
-    psutil.wait_procs(ours, timeout=GRACE_S)
+    _, alive = psutil.wait_procs(ours, timeout=GRACE_S)
+    for child in alive:
+        child.kill()
+    return len(ours)

@@ -33,7 +33,7 @@ class Ended:
     stored: bool = True
 
 
-def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished: str) -> Ended:
+def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished: str, stopped: bool = False) -> Ended:
     """Return how a run ended, from its process's exit status and what it left on disk.
 
     Args:
@@ -42,13 +42,14 @@ def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished
         exit_status: Of its process; negative is the signal that killed it.
         started: When the process was started: UTC, ISO 8601.
         finished: When it ended.
+        stopped: True if it was told to end, so that an end without a word is an interruption.
     """
     if exit_status in (EXIT_RAN, EXIT_TAKEN):
         try:
             return Ended(run, Outcome.load(run.folder(checkout)), cached=exit_status == EXIT_TAKEN)
         except RunFileError as error:
             return Ended(run, _outcome(RunStatus.FAILED, started, finished, "RunFileError", str(error)), stored=False)
-    if exit_status == EXIT_INTERRUPTED:
+    if exit_status == EXIT_INTERRUPTED or (stopped and exit_status != EXIT_DISK_FULL):
         return _interrupted(run, checkout, started, finished)
     if exit_status == EXIT_DISK_FULL:
         message = "the disk is full, nothing of this run was kept: free some space and give the same command again"
@@ -66,6 +67,8 @@ def not_carried_out(run: Run, status: RunStatus, name: str, message: str) -> End
 
 
 def _interrupted(run: Run, checkout: Checkout, started: str, finished: str) -> Ended:
+    with contextlib.suppress(Timeout, OSError), lock(checkout, run).acquire(timeout=_LOCK_S):
+        end_processes(working_folder(checkout, run))  # of a process that had no time to do so itself
     with contextlib.suppress(RunFileError):  # half a run is kept to be looked at, unless a whole one stands there
         outcome = Outcome.load(run.folder(checkout))
         if outcome.status is RunStatus.INTERRUPTED and outcome.started >= started:

@@ -51,7 +51,10 @@ def _carry_out(run: Run, checkout: Checkout, since: str, guard: Guard) -> int:
     if taken is not None and taken.finished > since:
         return EXIT_TAKEN
     with ExitStack() as held:
-        # Imported here and not above: papermill is in the fork server already, elsewhere it takes a second.
+        # Here and not above: papermill is in the fork server already, elsewhere it takes two seconds, which are none of
+        # the run's own.
+        import papermill.execute  # noqa: F401
+
         from lib.batch import gpu
         from lib.batch.environment import set_environment
         from lib.batch.execute import execute
