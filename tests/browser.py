@@ -30,6 +30,7 @@ class Browser:
     Attributes:
         requests: Addresses asked for since `open`, but for the page's own and `data:`.
         complaints: What the console said as an error or a warning, exceptions and refused loads since `open`.
+        refused: Why loads failed, such as "csp" for the page's own policy, since `open`.
     """
 
     def __init__(self, program: str) -> None:
@@ -54,6 +55,7 @@ class Browser:
         self._events: list[dict] = []
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.refused: list[str] = []
         for domain in ("Page", "Network", "Runtime", "Log", "Audits"):
             self.call(f"{domain}.enable")
         offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
@@ -100,7 +102,7 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self._events, self.requests, self.complaints = [], [], []
+        self._events, self.requests, self.complaints, self.refused = [], [], [], []
         self._own = page.resolve().as_uri()
         self.call("Page.navigate", url=self._own + (f"#{fragment}" if fragment else ""))
         self._wait_for("Page.loadEventFired")
@@ -150,6 +152,8 @@ class Browser:
             address = about["request"]["url"].partition("#")[0]
             if address not in (self._own, "about:blank") and not address.startswith("data:"):
                 self.requests.append(address)
+        elif method == "Network.loadingFailed":
+            self.refused.append(about.get("blockedReason") or about.get("errorText", ""))
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(about["exceptionDetails"].get("text", "exception"))
         elif method == "Runtime.consoleAPICalled" and about["type"] in {"error", "warning", "assert"}:

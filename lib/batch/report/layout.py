@@ -42,7 +42,7 @@ def status(name: str) -> Markup:
 def number(value: float) -> str:
     """Return a number with four significant digits, for reading: 0.3719, 12 340, 1.2 × 10⁻⁷."""
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}".replace(",", "\u202f")
+        return f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
     if not 1e-4 <= abs(value) < 1e7:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
         raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

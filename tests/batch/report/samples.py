@@ -166,7 +166,7 @@ def sample_checkout(root: Path) -> Checkout:
     for name in (
         "onebit/01_separate_sign_and_value",
         "onebit/02_count_the_bits",
-        "delta_come/01_split",
+        "delta_come/02_count_the_bits",
         "00_start_here",
     ):
         path = checkout.notebooks / f"{name}.ipynb"
@@ -310,7 +310,7 @@ def _sample_runs():
     name = "onebit/02_count_the_bits"
     yield a_run(name), an_outcome(RunStatus.FAILED, 3.0, failed), notebook(fails=True), False, RunStatus.DONE
     timed_out = notebook(pictures=False)
-    yield a_run("delta_come/01_split"), an_outcome(RunStatus.TIMED_OUT, 600.0, late), timed_out, False, None
+    yield a_run("delta_come/02_count_the_bits"), an_outcome(RunStatus.TIMED_OUT, 600.0, late), timed_out, False, None
     yield a_run("00_start_here"), an_outcome(RunStatus.DIED, 1.0, dead), None, False, None
 
 
