@@ -22,6 +22,7 @@ from lib.ledger.freshness import Freshness
 from lib.ledger.records import RECORD_FILE, Record
 from lib.ledger.rooms import Rooms
 
+_IDENTITY = ("notebook", "profile", "parameters", "threads")  # what a record and its run agree in
 _RECORDING = re.compile(r"^[^#\n]*\brecord\(", re.MULTILINE)
 
 
