@@ -70,7 +70,7 @@ def render_cells(notebook: NotebookNode, place: Place, failed: int | None = None
     for index, cell in enumerate(notebook.cells):
         cell.metadata["page"] = _about(cell, anchors[index], index == failed)
     prose = Prose(place)
-    exporter = _Exporter(prose)
+    exporter = _Exporter(prose, place)
     html, _ = exporter.from_notebook_node(notebook)
     return Cells(html, tuple(prose.headings), anchors, thumbnail(notebook.cells), tuple(prose.faults))
 
@@ -80,8 +80,8 @@ class _Exporter(TemplateExporter):
 
     output_mimetype = "text/html"
 
-    def __init__(self, prose: Prose) -> None:
-        self._prose = prose
+    def __init__(self, prose: Prose, place: Place) -> None:
+        self._prose, self._place = prose, place
         config = Config({"NbConvertBase": {"display_data_priority": _SHOWN}})
         super().__init__(
             config=config,
@@ -95,6 +95,7 @@ class _Exporter(TemplateExporter):
         yield from super().default_filters()
         yield ("prose", self._markdown)
         yield ("formula", self._formula)
+        yield ("relink", self._place.relink)
         yield ("highlighted", highlighted)
         yield ("described", self._described)
         yield ("png_size", png_size)

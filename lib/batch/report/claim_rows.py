@@ -142,7 +142,8 @@ def _paper(value: float | tuple[float, ...] | None, unit: str) -> str:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    return f"{text}\u00a0{unit}" if unit else text
+    space = "\u00a0" if len(unit) <= 2 else " "  # a long unit may stand below its number
+    return f"{text}{space}{unit}" if unit else text
 
 
 def _numbered(addresses: list[str], word: str) -> tuple[Link, ...]:

@@ -18,6 +18,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from lib.batch.report.code import highlighted
 from lib.batch.report.formulas import Formulas, take_out
 
+_HREF = re.compile(r"""(<a\b[^>]*?\bhref=)(["'])(.*?)\2""", re.IGNORECASE)
 _WEB = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 
 
@@ -64,6 +65,10 @@ class Place:
             name = target.relative_to(self.notebooks).with_suffix("").as_posix()
             return f"{_relative(self.index, self.page)}#{name}"
         return _relative(target, self.page) + (f"#{fragment}" if fragment else "")
+
+    def relink(self, markup: str) -> str:
+        """Return HTML with its links as they must stand in the page."""
+        return _HREF.sub(lambda found: f'{found[1]}"{html.escape(self.link(html.unescape(found[3])))}"', markup)
 
 
 class Prose:
@@ -113,10 +118,10 @@ class _Renderer(IPythonRenderer):
         return self._formulas.put_back(super().text(text))
 
     def inline_html(self, html: str) -> str:
-        return self._formulas.put_back(super().inline_html(html))
+        return self._place.relink(self._formulas.put_back(super().inline_html(html)))
 
     def block_html(self, html: str) -> str:
-        return self._formulas.put_back(super().block_html(html))
+        return self._place.relink(self._formulas.put_back(super().block_html(html)))
 
     def codespan(self, text: str) -> str:
         return super().codespan(self._formulas.put_back_source(text))

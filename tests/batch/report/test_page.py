@@ -175,6 +175,12 @@ def test_links_between_notebooks_lead_to_their_runs_in_the_index(tmp_path):
     ]
 
 
+def test_links_in_outputs_lead_there_too(tmp_path):
+    (tmp_path / "README.md").write_text("x")
+    html = page_of(tmp_path, code("t", shown(html="<a class='x' href='../../README.md'>a</a>"))).html
+    assert "<a class='x' href=\"../../../../../README.md\">a</a>" in html
+
+
 def test_pictures_of_the_notebooks_folder_are_embedded_and_missing_ones_are_a_fault(tmp_path):
     folder = tmp_path / "notebooks" / "onebit"
     folder.mkdir(parents=True)
