@@ -101,7 +101,7 @@ class _Checks:
             record = read_record(path, self.rooms)
         except RecordError as error:
             where = self.checkout.relative(path.parent)
-            return None, f"its record {error.problem}; delete {where} and run {again}"
+            return None, f"its record is no evidence ({error.problem}); delete {where} and run {again}"
         return record, self._doubt(planned, record, again)
 
     def _doubt(self, planned: Planned, record: Record, again: str) -> str | None:

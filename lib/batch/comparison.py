@@ -18,7 +18,7 @@ class Comparison:
     Attributes:
         title: The notebook and its parameters.
         source: Where the earlier record is, relative to the root; "" if there is none.
-        metrics: How many numbers, texts and flags were compared.
+        metrics: How many numbers, texts and flags were compared, timings left out.
         differences: Those that differ, timings too.
         trouble: Why there is nothing to compare, "" if there is.
     """
@@ -57,7 +57,9 @@ def print_comparisons(comparisons: Sequence[Comparison], stream: TextIO | None =
     total = sum(each.metrics for each in comparisons)
     sources = sorted({each.source.rpartition("/")[0].partition("/")[2].split("/")[0] for each in comparisons} - {""})
     against = f" against reports/{' and reports/'.join(sources)}" if sources else ""
-    console.print(f"{len(comparisons)} runs measured again{against}: {moved or 'none'} of {total} metrics moved.")
+    console.print(
+        f"{len(comparisons)} run{'s' if len(comparisons) != 1 else ''} measured again{against}: {moved or 'none'} of {total} metrics moved."
+    )
 
 
 def _table(title: str, rows: Sequence[tuple[Comparison, Difference]]) -> object:

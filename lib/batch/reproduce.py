@@ -85,7 +85,7 @@ def _compared(run: Run, folder: Path, earlier: tuple[str, Record] | None, rooms:
     try:
         later = read_record(folder / RECORD_FILE, rooms).metrics
     except RecordError as error:
-        return Comparison(run.title, where, trouble=f"its new record {error}")
+        return Comparison(run.title, where, trouble=f"its new record is no evidence ({error})")
     return Comparison(run.title, where, count(later), tuple(differences(before.metrics, later)))
 
 

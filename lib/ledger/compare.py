@@ -56,8 +56,8 @@ def differences(before: Metrics, after: Metrics) -> list[Difference]:
 
 
 def count(metrics: Metrics) -> int:
-    """Return how many single values metrics hold, those in tuples and dictionaries counted one by one."""
-    return sum(1 for _ in _flat(metrics))
+    """Return how many single values metrics hold, timings left out, those in tuples and dictionaries one by one."""
+    return sum(not timing for _, (_, timing) in _flat(metrics))
 
 
 def _flat(metrics: Metrics) -> Iterator[tuple[str, tuple[Scalar, bool]]]:

@@ -40,7 +40,7 @@ def print_board(board: "Board", stream: TextIO | None = None) -> None:
     table.add_column("Verdict", min_width=12, max_width=18)
     table.add_column("Measured (95 %)", min_width=12, max_width=24)
     table.add_column("Paper", max_width=14)
-    table.add_column("What is claimed, and why this verdict", ratio=1)
+    table.add_column("The claim, and why this verdict", ratio=1)
     for row in board.rows:
         table.add_row(row.id, _verdict(row), _measured(row), paper_text(row.paper_value), _explanation(row))
     console.print(table if board.rows else "No claims: no room of lib has a claims.py.")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -19,6 +19,8 @@ from lib.ledger.intervals import (
     wilson_interval,
 )
 
+unhurried = settings(deadline=None, max_examples=50)  # a busy machine is no failure
+
 
 def test_the_t_interval_is_scipys():
     values = [0.371, 0.374, 0.372, 0.379]
@@ -32,6 +34,7 @@ def test_wilsons_interval_is_scipys(successes, trials):
     assert wilson_interval(successes, trials) == pytest.approx((reference.low, reference.high), abs=1e-12)
 
 
+@unhurried
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilsons_interval_holds_the_share_and_stays_between_0_and_1(case):
     low, high = wilson_interval(*case)
@@ -61,6 +64,7 @@ def test_large_samples_are_drawn_in_pieces():
     assert low < items.mean() < high
 
 
+@unhurried
 @given(st.floats(-1e6, 1e6), st.integers(2, 20))
 def test_equal_values_have_an_interval_of_width_zero(value, count):
     assert over_seeds([value] * count).interval == (value, value)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.ledger.typed import TypedError, from_values, to_values
+
+unhurried = settings(deadline=None, max_examples=50)  # a busy machine is no failure
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ everything = st.builds(
 EXAMPLE = Everything(1, 2.5, "a", True, (1, "b"), (1.0,), ((1,), ()), {"c": 1.0}, None, Inner("d"), {"e": [1]})
 
 
+@unhurried
 @given(everything)
 def test_what_is_written_comes_back_equal(written):
     assert from_values(Everything, json.loads(json.dumps(to_values(written)))) == written
 
 
+@unhurried
 @given(everything)
 def test_what_comes_back_has_the_types_it_had(written):
     read = from_values(Everything, json.loads(json.dumps(to_values(written))))
