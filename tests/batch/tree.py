@@ -3,7 +3,11 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import psutil
 
 from lib.checkout import Checkout
 
@@ -64,3 +68,35 @@ def start_batch(checkout: Checkout, **order) -> subprocess.Popen:
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+
+
+# A cell that starts processes of its own and goes on when it is told to.
+LONG = """
+import os, subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(100)"]
+children = [subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True), subprocess.Popen(sleep, env={})]
+with open("started.new", "w") as file:
+    file.write(" ".join(str(pid) for pid in [os.getpid(), os.getppid(), *(child.pid for child in children)]))
+os.rename("started.new", "started")
+while not os.path.exists("go_on"):
+    time.sleep(0.05)
+"""
+
+
+def processes_of_long_run(checkout: Checkout) -> list[psutil.Process]:
+    """Wait for the cell LONG and return its kernel, the process of its run, and those that it started."""
+    started = checkout.notebooks / "demo" / "started"
+    until(started.exists)
+    return [psutil.Process(int(pid)) for pid in started.read_text().split()]
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def all_gone(processes: Iterable[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
