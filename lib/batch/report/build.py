@@ -4,10 +4,11 @@ A page is outdated when its inputs or the code that builds it have changed; besi
 the hash of both and what the index shows. nbconvert is imported only where a page has to be built.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -25,6 +26,7 @@ STAMP_FILE = "page.json"
 RECORD_FILE = "record.json"
 RECORD_PAGES = "records"  # below reports/runs
 _INPUTS = (RUN_FILE, OUTCOME_FILE, NOTEBOOK_FILE, RECORD_FILE)
+_PATIENCE = 5
 _BUILDERS = ("nbconvert", "latex2mathml", "pygments", "mistune", "pillow")
 
 
@@ -72,10 +74,13 @@ def build_report(checkout: Checkout, profile: str) -> Path:
     return checkout.index
 
 
-def _folders(checkout: Checkout) -> Iterator[Path]:
+def _folders(checkout: Checkout) -> list[Path]:
     profiles = sorted(path.name for path in checkout.runs.glob("[!.]*") if path.is_dir() and path.name != RECORD_PAGES)
-    for profile in profiles:
-        yield from run_folders(checkout, profile)
+    for _ in range(_PATIENCE):
+        # Another batch may put a folder in its place while we look.
+        with contextlib.suppress(FileNotFoundError):
+            return [folder for profile in profiles for folder in run_folders(checkout, profile)]
+    return []
 
 
 def _built(folder: Path, checkout: Checkout) -> _Stamp | None:
@@ -116,8 +121,8 @@ def _built_run(folder: Path, stamp: _Stamp, checkout: Checkout) -> BuiltRun | No
 
 def _measured_by(checkout: Checkout, folders: list[Path]) -> dict[str, str]:
     """Return the folder of the run here that gave a committed record, by the record's path: the same file."""
-    here = {(folder / RECORD_FILE).read_bytes(): folder for folder in folders if (folder / RECORD_FILE).is_file()}
-    found = {path: here.get(path.read_bytes()) for path in checkout.records.glob("*/*/*.json")}
+    here = {_bytes(folder / RECORD_FILE): folder for folder in folders}
+    found = {path: here.get(_bytes(path)) for path in checkout.records.glob("*/*/*.json") if _bytes(path)}
     return {checkout.relative(path): checkout.relative(folder) for path, folder in found.items() if folder}
 
 
@@ -151,9 +156,17 @@ def _write(path: Path, text: str) -> None:
 def _hash(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256(_code_hash())
     for path in paths:
-        digest.update(path.read_bytes() if path.is_file() else b"\0")
+        digest.update(_bytes(path) or b"\0")
         digest.update(path.name.encode() + b"\0")
     return digest.hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    """Return what a file holds, nothing if it is not there."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @cache

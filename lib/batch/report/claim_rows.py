@@ -15,6 +15,7 @@ from lib.checkout import Checkout
 if TYPE_CHECKING:
     from lib.ledger.boards import Board, FreshVerdict, Row
 
+_PAPER_DIGITS = 6  # a paper's number is shown as it stands there
 # From good news to none; the order of the filters, of the summary and of sorting by verdict.
 VERDICTS = ("holds", "holds in direction", "inconclusive", "fails", "not measured")
 
@@ -105,11 +106,11 @@ def _claim(row: "Row", order: int, record_pages: dict[str, str], run_pages: dict
         row,
         order,
         VERDICTS.index(str(row.verdict)),
-        _measured(row.measured, row.interval, row.unit),
+        _measured(row.measured, row.interval, row),
         _paper(row.paper_value, row.unit),
         drawing(row.measured, row.interval, paper),
         (*_numbered(records, "record"), *_numbered(runs, "run")),
-        _fresh(row.fresh, row.unit, run_pages) if row.fresh else None,
+        _fresh(row.fresh, row, run_pages) if row.fresh else None,
     )
 
 
@@ -122,23 +123,31 @@ def _about(room: Path) -> str:
     return docstring.partition("\n")[0].strip()
 
 
-def _fresh(fresh: "FreshVerdict", unit: str, run_pages: dict[str, str]) -> FreshView:
+def _fresh(fresh: "FreshVerdict", row: "Row", run_pages: dict[str, str]) -> FreshView:
     links = [run_pages[folder] for folder in fresh.runs if folder in run_pages]
     scale = ", ".join(part for part in (fresh.model, fresh.profile) if part)
-    measured = _measured(fresh.measured, fresh.interval, unit)
+    measured = _measured(fresh.measured, fresh.interval, row)
     return FreshView(str(fresh.verdict), fresh.reason, measured, scale, _numbered(links, "run"))
 
 
-def _measured(value: float | None, interval: tuple[float, float] | None, unit: str) -> Measured:
-    low_to_high = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
-    return Measured("" if value is None else _with_unit(number(value), unit), low_to_high)
+def _measured(value: float | None, interval: tuple[float, float] | None, row: "Row") -> Measured:
+    digits = _digits(row.paper_value)
+    low_to_high = " to ".join(number(end, digits) for end in interval) if interval else ""
+    return Measured("" if value is None else _with_unit(number(value, digits), row.unit), low_to_high)
+
+
+def _digits(paper_value: float | tuple[float, ...] | None) -> int:
+    """Return four digits, or as many as the paper gives: 1.0073 is to be compared with 1.0073."""
+    if not isinstance(paper_value, float):
+        return 4
+    return max(4, len(f"{abs(paper_value):.{_PAPER_DIGITS}g}".replace(".", "").lstrip("0")))
 
 
 def _paper(value: float | tuple[float, ...] | None, unit: str) -> str:
     if value is None:
         return ""
     values = value if isinstance(value, tuple) else (value,)
-    return _with_unit(", ".join(number(each) for each in values), unit)
+    return _with_unit(", ".join(number(each, _PAPER_DIGITS) for each in values), unit)
 
 
 def _with_unit(text: str, unit: str) -> str:

@@ -39,17 +39,24 @@ def status(name: str) -> Markup:
     return Markup('<span class="status is-{}">{}{}</span>').format(kind, drawn, str(name))
 
 
-def number(value: float) -> str:
-    """Return a number with four significant digits, for reading: 0.3719, 12 340, 1.2 × 10⁻⁷."""
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
-    if not 1e-4 <= abs(value) < 1e7:
-        mantissa, _, exponent = f"{value:.3e}".partition("e")
+def number(value: float, digits: int = 4) -> str:
+    """Return a number for reading: 0.3719, 12 340, 1.2 × 10⁻⁷.
+
+    Args:
+        value: The number.
+        digits: Significant digits; a whole number keeps all of its own.
+    """
+    if float(value).is_integer() and abs(value) < 1e15:
+        text = f"{int(value):,}"
+    elif not 1e-4 <= abs(value) < 1e7:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
         raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        return f"{float(mantissa):g}\u202f×\u202f10{raised}".replace("-", "−")
-    if abs(value) >= 1e4:
-        return f"{value:,.0f}".replace(",", "\u202f").replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
+        text = f"{float(mantissa):g}\u202f×\u202f10{raised}"
+    elif abs(value) >= 10**digits:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.{digits}g}"
+    return text.replace(",", "\u202f").replace("-", "−")
 
 
 def duration(seconds: float) -> str:

@@ -68,8 +68,8 @@ def run_page(folder: Path, checkout: Checkout) -> Page:
     run, outcome = Run.load(folder), Outcome.load(folder)
     source = run.source(checkout)
     place = Place(source.parent, folder, checkout.notebooks, checkout.index)
-    error = outcome.error or (None if outcome.status is RunStatus.DONE else CellError(None, str(outcome.status), ""))
-    cells, missing = _cells(folder, place, error.cell if error else None)
+    cells, missing, broken = _cells(folder, place, outcome.error.cell if outcome.error else None)
+    error = _error(outcome, missing or broken)
     title = next((heading.text for heading in cells.headings if heading.level == 1), "")
     view = _View(
         run,
@@ -80,26 +80,39 @@ def run_page(folder: Path, checkout: Checkout) -> Page:
         contents=tuple(heading for heading in cells.headings if heading.level in (2, 3)),
         cells=cells.html,
         recorded=RECORD in cells.anchors and (folder / "record.json").is_file(),
-        banner=_banner(error, outcome, cells, missing, (folder / LOG_FILE).is_file()) if error else None,
+        banner=_banner(error, outcome, cells, missing or broken, (folder / LOG_FILE).is_file()) if error else None,
         provenance=_provenance(run, outcome, folder),
     )
     html = render("run.html.j2", page=view)
     leaving = [f"refers to something outside the page ({each}); embed it" for each in external_references(html)]
-    return Page(html, view.title, cells.thumbnail, view.recorded, (*cells.faults, *leaving))
+    unseen = [broken] if broken else [missing] if missing and outcome.status is RunStatus.DONE else []
+    return Page(html, view.title, cells.thumbnail, view.recorded, (*unseen, *cells.faults, *leaving))
 
 
-def _cells(folder: Path, place: Place, failed: int | None) -> tuple[Cells, str]:
-    """Return the cells, and what is wrong with the notebook if they cannot be had."""
+def _cells(folder: Path, place: Place, failed: int | None) -> tuple[Cells, str, str]:
+    """Return the cells, what is wrong with the notebook's file, and why its cells cannot be shown."""
+    none = Cells("", (), (), "", ())
     try:
-        return render_cells(read_notebook(folder / NOTEBOOK_FILE), place, failed), ""
+        notebook = read_notebook(folder / NOTEBOOK_FILE)
     except ValueError as error:
-        return Cells("", (), (), "", ()), str(error)
+        return none, str(error), ""
+    try:
+        return render_cells(notebook, place, failed), "", ""
+    except Exception as error:  # one odd notebook must not hide all others
+        return none, "", f"its cells cannot be shown ({type(error).__name__}: {error})"
+
+
+def _error(outcome: Outcome, unseen: str) -> CellError | None:
+    """Return what the banner says, None if all is well."""
+    if outcome.error is None and outcome.status is RunStatus.DONE:
+        return CellError(None, "The run is done, but not shown", "") if unseen else None
+    return outcome.error or CellError(None, str(outcome.status), "")
 
 
 def _banner(error: CellError, outcome: Outcome, cells: Cells, missing: str, logged: bool) -> dict[str, Any]:
     known = error.cell is not None and error.cell < len(cells.anchors)
     said = ": ".join(part for part in (error.name, error.message) if part)
-    hint = "What ran before it stands below." if cells.anchors else f"No notebook was left ({missing})."
+    hint = "What ran before it stands below." if cells.anchors else f"No notebook is shown: {missing}."
     return {
         "late": outcome.status in _LATE,
         "anchor": cells.anchors[error.cell] if known and error.cell is not None else "",

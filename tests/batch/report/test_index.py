@@ -65,6 +65,12 @@ def test_the_measured_number_its_interval_and_the_papers_stand_with_both_scales(
         assert part in row
 
 
+def test_a_number_has_as_many_digits_as_the_papers(tmp_path):
+    row = replace(samples.sample_board().rows[0], measured=1.00731234, interval=None, paper_value=1.0073, fresh=None)
+    html = index_page(Board((row,)), Pages([], {}, {}), Checkout(tmp_path), "quick")
+    assert html.count('<span class="number">1.0073</span>') == 2
+
+
 def test_a_verdict_links_to_its_record_and_to_the_cell_that_measured_it(index):
     row = row_of(index, "onebit.C1")
     assert 'href="runs/records/cpu/onebit/01_separate_sign_and_value-0a1b2c3d.html">record<' in row

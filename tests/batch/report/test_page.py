@@ -147,7 +147,7 @@ def test_a_run_that_left_no_notebook_has_a_page_that_says_so(tmp_path, status):
     checkout = Checkout(tmp_path)
     folder = samples.write_run(checkout, samples.a_run(), samples.an_outcome(status))
     html = run_page(folder, checkout).html
-    assert "No notebook was left (notebook.ipynb cannot be read" in html
+    assert "No notebook is shown: notebook.ipynb cannot be read" in html
     assert f"</svg>{status}</span>" in html
     assert '<a href="log.txt">Log</a>' in html
 
@@ -156,7 +156,13 @@ def test_a_damaged_notebook_has_a_page_too(tmp_path):
     checkout = Checkout(tmp_path)
     folder = samples.write_run(checkout, samples.a_run(), samples.an_outcome(RunStatus.DIED))
     (folder / "notebook.ipynb").write_text('{"cells": [')
-    assert "No notebook was left" in run_page(folder, checkout).html
+    assert "No notebook is shown" in run_page(folder, checkout).html
+
+
+def test_a_notebook_that_cannot_be_rendered_is_a_fault_of_its_own_page(tmp_path):
+    page = page_of(tmp_path, new_markdown_cell("![x](attachment:gone.png)"))
+    assert "gone.png" in page.html
+    assert [fault.partition(" (")[0] for fault in page.faults] == ["its cells cannot be shown"]
 
 
 def test_links_between_notebooks_lead_to_their_runs_in_the_index(tmp_path):
