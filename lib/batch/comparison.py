@@ -53,13 +53,16 @@ def print_comparisons(comparisons: Sequence[Comparison], stream: TextIO | None =
     for each in comparisons:
         if each.trouble:
             console.print(f"{each.title}: {each.trouble}")
+    console.print(_sum(comparisons))
+
+
+def _sum(comparisons: Sequence[Comparison]) -> str:
     moved = sum(not one.timing for each in comparisons for one in each.differences)
     total = sum(each.metrics for each in comparisons)
-    sources = sorted({each.source.rpartition("/")[0].partition("/")[2].split("/")[0] for each in comparisons} - {""})
-    against = f" against reports/{' and reports/'.join(sources)}" if sources else ""
-    console.print(
-        f"{len(comparisons)} run{'s' if len(comparisons) != 1 else ''} measured again{against}: {moved or 'none'} of {total} metrics moved."
-    )
+    folders = sorted({"/".join(each.source.split("/")[:2]) for each in comparisons if each.source})
+    runs = f"{len(comparisons)} run{'s' if len(comparisons) != 1 else ''} measured again"
+    against = f" against {' and '.join(folders)}" if folders else ""
+    return f"{runs}{against}: {moved or 'none'} of {total} metrics moved."
 
 
 def _table(title: str, rows: Sequence[tuple[Comparison, Difference]]) -> object:
