@@ -26,7 +26,6 @@ from lib.batch.run import Run, utc_now
 from lib.checkout import Checkout
 
 LOCAL = "local"
-_WORKERS_S = 60
 _RETRIES = 2  # of a run whose Dask worker was lost; a failing cell is no reason to run it again
 _VERSION = "2026.8.0"
 
@@ -44,7 +43,9 @@ class _Node:
 class DaskPool:
     """Carries out runs on a Dask cluster."""
 
-    def __init__(self, checkout: Checkout, address: str, workers: int, since: str = "") -> None:
+    def __init__(
+        self, checkout: Checkout, address: str, workers: int, since: str = "", patience_s: float = 30.0
+    ) -> None:
         """Connect, and check that every worker sees this checkout.
 
         Args:
@@ -52,6 +53,7 @@ class DaskPool:
             address: Of the scheduler, such as "tcp://node1:8786", or "local".
             workers: How many workers a local cluster gets; a cluster that is there already has its own number.
             since: See `worker.work`.
+            patience_s: How long to wait for the scheduler, and then for its first worker.
 
         Raises:
             PlanError: Dask is not installed, there is no such cluster, or its workers see something else.
@@ -59,7 +61,7 @@ class DaskPool:
         self._checkout, self._since = checkout, since
         self._batch = f"batch-{uuid.uuid4().hex}"
         self._futures: list[Future[Ended]] = []
-        self._client, self._cluster = _connect(address, workers)
+        self._client, self._cluster = _connect(address, workers, patience_s)
         try:
             self.nodes = _check(self._client, checkout)
         except BaseException:
@@ -100,7 +102,7 @@ class DaskPool:
             self._cluster.close()
 
 
-def _connect(address: str, workers: int) -> tuple:
+def _connect(address: str, workers: int, patience_s: float) -> tuple:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -113,8 +115,8 @@ def _connect(address: str, workers: int) -> tuple:
         )
         return Client(cluster, set_as_default=False), cluster
     try:
-        client = Client(address, timeout=20, set_as_default=False)
-        client.wait_for_workers(1, timeout=_WORKERS_S)
+        client = Client(address, timeout=patience_s, set_as_default=False)
+        client.wait_for_workers(1, timeout=patience_s)
     except (OSError, TimeoutError, ValueError) as error:
         raise PlanError(
             f"no Dask cluster with workers at {address!r} ({error}); take tcp://HOST:8786, or local"
