@@ -14,7 +14,7 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from lib.batch.folders import lock, new_working_folder, put_in_place, result
+from lib.batch.folders import lock, new_working_folder, put_in_place, result, working_folder
 from lib.batch.guard import EXIT_INTERRUPTED, Guard
 from lib.batch.json_files import from_json
 from lib.batch.orphans import KERNEL_FILE
@@ -37,13 +37,14 @@ def work(run: Run, root: Path, since: str) -> None:
     """
     guard = Guard()
     checkout = Checkout(root)
-    try:
-        with lock(checkout, run):
+    with lock(checkout, run):
+        try:
             sys.exit(_carry_out(run, checkout, since, guard))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.exit(EXIT_DISK_FULL)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            shutil.rmtree(working_folder(checkout, run), ignore_errors=True)
+            sys.exit(EXIT_DISK_FULL)
 
 
 def _carry_out(run: Run, checkout: Checkout, since: str, guard: Guard) -> int:
