@@ -94,7 +94,7 @@ def _html_row(row: "Row") -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
 def _csv_cell(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from lib import machine
 from lib.checkout import Checkout
 from lib.ledger.provenance import collect, content_hash, git_state
 from tests.ledger.toy import NOTEBOOK
@@ -90,6 +92,20 @@ def test_it_names_versions_processor_and_lock(checkout):
     assert made.python == sys.version.split()[0] and made.device.processor and made.device.cores >= 1
     checkout.lock.write_text("numpy==3.0\n")
     assert collect(notebook(checkout), checkout).lock_hash != made.lock_hash
+
+
+def test_a_run_on_a_gpu_names_the_one_that_torch_uses(checkout, monkeypatch):
+    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda number: f"GPU {number}")
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert collect(notebook(checkout), checkout, uses_gpu=True).device.name == "GPU 0"
+    assert collect(notebook(checkout), checkout, uses_gpu=False).device.name.startswith("cpu-")
+
+
+def test_a_run_on_a_gpu_without_torch_names_the_machines(checkout, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    expected = machine.describe().device_class
+    assert collect(notebook(checkout), checkout, uses_gpu=True).device.name == expected
+    assert "torch" not in sys.modules
 
 
 def test_the_ledger_imports_nothing_heavy():
