@@ -86,7 +86,7 @@ def kills(times: int = 20, notebooks: int = 60) -> Figure:
         checkout = _checkout(Path(folder), notebooks, "import subprocess, time", "subprocess.Popen(['sleep', '600'])")
         losses, done = 0, set()
         for _ in range(times):
-            _kill_after(checkout, moments.uniform(0.2, 6.0))
+            _kill_after(checkout, ended=moments.randrange(4), seconds=moments.uniform(0.2, 3.0))
             losses += _orphans_after(checkout, seconds=15)
             now = {path.name for path in run_folders(checkout, "quick") if _is_whole(path)}
             losses += len(done - now) + len(run_folders(checkout, "quick")) - len(now)
@@ -126,13 +126,15 @@ def _batch(checkout: Checkout, *arguments: str) -> tuple[float, int]:
     return time.monotonic() - began, status
 
 
-def _kill_after(checkout: Checkout, seconds: float) -> None:
+def _kill_after(checkout: Checkout, ended: int, seconds: float) -> None:
+    """Start a batch and kill its runner some time after some runs have ended."""
+    enough = len(run_folders(checkout, "quick")) + ended
     runner = _start(checkout)
-    try:
-        runner.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        runner.kill()
-        runner.wait()
+    while runner.poll() is None and len(run_folders(checkout, "quick")) < enough:
+        time.sleep(0.05)
+    time.sleep(seconds)
+    runner.kill()
+    runner.wait()
 
 
 def _orphans_after(checkout: Checkout, seconds: float) -> int:
