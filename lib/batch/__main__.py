@@ -71,9 +71,13 @@ def _plan(wanted: argparse.Namespace, checkout: Checkout) -> int:
 
 
 def _report(wanted: argparse.Namespace, checkout: Checkout) -> int:
-    from lib.batch.report import build_report
+    from lib.batch.report import ReportError, build_report
 
-    print(f"Report: {build_report(checkout, wanted.profile)}")
+    try:
+        print(f"Report: {checkout.relative(build_report(checkout, wanted.profile))}")
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
