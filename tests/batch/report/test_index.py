@@ -106,6 +106,11 @@ def test_a_drawing_stays_inside_its_box(values):
     assert len(places) == 2
 
 
+def test_numbers_that_agree_to_a_per_cent_are_drawn_side_by_side():
+    dot, tick = re.search(r'cx="([\d.]+)".*M([\d.]+) 2V', drawing(0.99, None, 1.0)).groups()
+    assert 0 < float(tick) - float(dot) < 10
+
+
 def test_the_summary_counts_each_papers_verdicts(index):
     summary = re.search(r'<div class="table summary">.*?</table>', index, re.DOTALL)[0]
     assert re.findall(r">(\d+)</td>", summary) == ["2", "1", "1", "1", "1", "0", "0", "0", "0", "1"]
