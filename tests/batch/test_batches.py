@@ -37,7 +37,9 @@ def ended(tmp_path_factory):
     write_notebook(checkout, "04_hangs", GRANDCHILD)
     write_notebook(checkout, "05_disk", "raise OSError(28, 'No space left on device')")
     write_notebook(
-        checkout, "06_leaves", "import subprocess; open('left', 'w').write(str(subprocess.Popen(['sleep', '99']).pid))"
+        checkout,
+        "06_leaves",
+        "import subprocess; open('left', 'w').write(str(subprocess.Popen(['sleep', '99'], start_new_session=True).pid))",
     )
     write_batch(
         checkout,
