@@ -133,7 +133,7 @@ def test_a_run_shows_status_time_parameters_figure_and_error(index):
         "fresh",
     ):
         assert part in row.replace("\u00a0", " ")
-    assert index.count('<img src="data:image/png;base64,') == 3
+    assert index.count('<img src="data:image/webp;base64,') == 3
 
 
 def test_thumbnails_keep_the_index_small(index):

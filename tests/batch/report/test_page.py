@@ -4,8 +4,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lib.batch.report.cells import read_notebook, render_cells
 from lib.batch.report.external import external_references
 from lib.batch.report.page import run_page
+from lib.batch.report.prose import Place
 from lib.batch.run import CellError, RunStatus
 from lib.checkout import Checkout
 from tests.batch.report import samples
@@ -233,7 +235,20 @@ def test_provenance_stands_in_the_footer(tmp_path):
         assert fact in footer
 
 
-def test_no_page_of_a_real_report_refers_to_anything_outside(report):
+NOTEBOOKS = [path for path in sorted(Checkout().notebooks.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_repositorys_own_notebooks_can_be_shown_offline(path):
+    checkout = Checkout()
+    place = Place(path.parent, checkout.runs / "quick" / "x", checkout.notebooks, checkout.index)
+    cells = render_cells(read_notebook(path), place)
+    assert cells.faults == ()
+    assert external_references(cells.html) == []
+    assert len(re.sub(r'src="data:[^"]+"', "", cells.html)) < 130_000
+
+
+def test_no_page_of_a_report_refers_to_anything_outside(report):
     pages = sorted(report.reports.rglob("*.html"))
     assert len(pages) == 7
     assert {
