@@ -106,9 +106,7 @@ class _Checks:
 
     def _doubt(self, planned: Planned, record: Record, again: str) -> str | None:
         run = planned.run
-        if any(
-            getattr(record, name) != getattr(run, name) for name in ("notebook", "profile", "parameters", "threads")
-        ):
+        if any(getattr(record, name) != getattr(run, name) for name in _IDENTITY):
             return f"its record is that of {record.notebook} {record.parameters}; delete its folder and run {again}"
         if changed := self.freshness.changed(Kept(record, "")):
             return f"measured before {', '.join(changed)} changed; run {again}"
