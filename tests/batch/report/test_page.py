@@ -70,6 +70,21 @@ def test_code_is_folded_and_parameters_are_open(tmp_path):
     assert "Parameters of this run" in html
 
 
+def test_code_has_its_colours(tmp_path):
+    html = page_of(tmp_path, code('def f(x: int):  # why\n    return f"{x} < 2" and 3')).html
+    found = re.search(r"<code>(def.*|<span.*?)</code>", html, re.DOTALL)[1]
+    assert found == (
+        '<span class="k">def</span> <span class="f">f</span>(x: <span class="b">int</span>):  '
+        '<span class="c"># why</span>\n'
+        '    <span class="k">return</span> <span class="s">f"</span><span class="d">{</span>x<span class="d">}</span>'
+        '<span class="s"> &lt; 2"</span> <span class="k">and</span> <span class="m">3</span>'
+    )
+
+
+def test_code_in_an_unknown_language_is_plain(tmp_path):
+    assert "<code>a &lt; b</code>" in page_of(tmp_path, new_markdown_cell("```nolang\na < b\n```")).html
+
+
 def test_parameters_that_the_batch_sets_are_marked(tmp_path):
     html = page_of(tmp_path, code()).html
     assert re.findall(r'<li( class="given")?><span class="mono">(.*?)</span>', html) == [
