@@ -84,17 +84,22 @@ def kills(times: int = 20, notebooks: int = 60) -> Figure:
     moments = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         checkout = _checkout(Path(folder), notebooks, "import subprocess, time", "subprocess.Popen(['sleep', '600'])")
-        losses, done = 0, set()
+        orphans = lost = torn = 0
+        done: set[Path] = set()
         for _ in range(times):
             _kill_after(checkout, ended=moments.randrange(4), seconds=moments.uniform(0.2, 3.0))
-            losses += _orphans_after(checkout, seconds=15)
-            now = {path.name for path in run_folders(checkout, "quick") if _is_whole(path)}
-            losses += len(done - now) + len(run_folders(checkout, "quick")) - len(now)
-            done = {planned.run.folder(checkout).name for planned in make_plan(checkout) if planned.cached}
+            orphans += _orphans_after(checkout, seconds=15)
+            now = {planned.run.folder(checkout) for planned in make_plan(checkout) if planned.cached}
+            lost += len(done - now)
+            torn += sum(not _is_whole(path) for path in now)
+            done = now
         _, status = _batch(checkout)
-        losses += status + sum(result(checkout, planned.run) is None for planned in make_plan(checkout))
-    remark = f"{times} kills, {len(done)} of {notebooks} runs done by then, the last batch ended with {status}"
-    return Figure("losses after kill -9", losses, 0, "", remark)
+        undone = sum(result(checkout, planned.run) is None for planned in make_plan(checkout))
+    remark = (
+        f"{times} kills, {orphans} orphans, {lost} results lost, {torn} torn; {len(done)} of {notebooks} runs were "
+        f"done by then, the last batch did the others and ended with {status}"
+    )
+    return Figure("losses after kill -9", orphans + lost + torn + undone + status, 0, "", remark)
 
 
 def _checkout(root: Path, notebooks: int, *code: str) -> Checkout:
