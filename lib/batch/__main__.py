@@ -84,8 +84,7 @@ def _report(wanted: argparse.Namespace, checkout: Checkout) -> int:
 def _accept(wanted: argparse.Namespace, checkout: Checkout) -> int:
     from lib.batch.accept import accept
 
-    for path in accept(checkout, wanted.profile, wanted.paper):
-        print(path)
+    accept(checkout, wanted.profile, wanted.paper)  # prints what it changes
     return 0
 
 
