@@ -100,7 +100,7 @@ class FileSize:
 
 
 def save_checkpoint(
-    path: Path, matrices: Mapping[str, OneBitMatrix], others: "Mapping[str, torch.Tensor] | None" = None
+    path: Path | str, matrices: Mapping[str, OneBitMatrix], others: "Mapping[str, torch.Tensor] | None" = None
 ) -> FileSize:
     """Write a checkpoint, whole or not at all, and return where its bytes go.
 
@@ -116,13 +116,14 @@ def save_checkpoint(
         if clash := tensors.keys() & parts.keys():
             raise CheckpointError(f"{min(clash)} is given twice: as a layer's part and among the other tensors")
         tensors |= parts
+    path = Path(path)
     partial = path.with_name(f".{path.name}.part")
     save_file(tensors, partial, metadata={"format": FORMAT, "version": VERSION})
     os.replace(partial, path)
     return file_size(path)
 
 
-def load_checkpoint(path: Path) -> OneBitCheckpoint:
+def load_checkpoint(path: Path | str) -> OneBitCheckpoint:
     """Read a checkpoint and check every tensor's shape and type.
 
     Raises:
@@ -143,15 +144,15 @@ def load_checkpoint(path: Path) -> OneBitCheckpoint:
     return OneBitCheckpoint(matrices, tensors)
 
 
-def file_size(path: Path) -> FileSize:
+def file_size(path: Path | str) -> FileSize:
     """Return the size of a safetensors file: 8 bytes that count the header's, the header, the tensors."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
+    total = os.path.getsize(path)
+    with open(path, "rb") as file:
         header = int.from_bytes(file.read(8), "little")
     return FileSize(total, header, total - 8 - header)
 
 
-def _check_metadata(path: Path, metadata: Mapping[str, str]) -> None:
+def _check_metadata(path: Path | str, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no OneBit checkpoint: its metadata says format={metadata.get('format')!r}")
     if metadata.get("version") != VERSION:

@@ -26,6 +26,12 @@ def path(tmp_path):
     return path
 
 
+def test_a_path_may_be_text(tmp_path):
+    path = str(tmp_path / "layer.safetensors")
+    assert save_checkpoint(path, {"q": matrix()}).total == file_size(path).total
+    assert load_checkpoint(path).matrices["q"].shape == matrix().shape
+
+
 def test_what_was_saved_is_loaded(path):
     loaded = load_checkpoint(path)
     assert set(loaded.matrices) == {"a.q", "a.k"}
