@@ -14,6 +14,7 @@ are saved. Both ways only move bits, so the round trip is exact.
   (`mma.m16n8k16`, PTX ISA, "Matrix fragments"), already in the registers where the instruction wants it.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def repack(packed: "torch.Tensor", in_features: int, device: "torch.device | str
     Args:
         packed: Canonical weights, uint8 [out, ceil(in / 8)].
         in_features: Number of inputs.
-        device: Where they will be used; where they are now by default.
+        device: Where they will be used; where they are now by default. With TRITON_INTERPRET=1 a CPU counts as a GPU.
 
     Raises:
         TypeError: `packed` is not uint8.
@@ -38,7 +39,7 @@ def repack(packed: "torch.Tensor", in_features: int, device: "torch.device | str
     import torch
 
     device = torch.device(device) if device is not None else packed.device
-    return to_layout(packed.to(device), in_features, "gpu" if device.type == "cuda" else "cpu")
+    return to_layout(packed.to(device), in_features, "gpu" if device.type == "cuda" or interpreted() else "cpu")
 
 
 def to_layout(packed: "torch.Tensor", in_features: int, layout: str) -> "torch.Tensor":
@@ -92,6 +93,11 @@ def signs(packed: "torch.Tensor", in_features: int, dtype: "torch.dtype | None" 
     bits = (packed[:, :, None] >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1
     dense = bits.flatten(1)[:, :in_features].to(dtype or torch.float32)
     return dense.mul_(2).sub_(1)
+
+
+def interpreted() -> bool:
+    """Whether Triton's interpreter stands in for a GPU (TRITON_INTERPRET=1)."""
+    return os.environ.get("TRITON_INTERPRET", "0") == "1"
 
 
 def _check_canonical(packed: "torch.Tensor", in_features: int) -> None:

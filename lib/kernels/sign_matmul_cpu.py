@@ -28,7 +28,7 @@ def sign_matmul_cpu(
     output_scale: "torch.Tensor",
     threads: int | None = None,
 ) -> "torch.Tensor":
-    """Return ((x ⊙ g) Sᵀ) ⊙ h, [rows, out], in fp32 for fp32 activations and rounded once for others.
+    """Return ((x ⊙ g) Sᵀ) ⊙ h, [rows, out], fp32 whatever the dtype of x.
 
     Args:
         x: Activations [rows, in].
@@ -41,7 +41,7 @@ def sign_matmul_cpu(
 
     threads = threads or torch.get_num_threads()
     if x.shape[0] == 0:
-        return x.new_empty(0, len(output_scale))
+        return torch.empty(0, len(output_scale))
     if prefers_tiles(x.shape[0], x.dtype):
         return by_tiles(x, words, input_scale, output_scale, threads)
     return by_tables(x, words, input_scale, output_scale, threads)
@@ -55,7 +55,7 @@ def by_tables(
     threads: int,
     processor: "Processor | None" = None,
 ) -> "torch.Tensor":
-    """The product by look-ups, all in fp32. Arguments as in `sign_matmul_cpu`; `processor` as the host by default."""
+    """The product by look-ups. Arguments as in `sign_matmul_cpu`; `processor` as the host by default."""
     import torch
 
     blocks, columns, _ = words.shape
@@ -70,7 +70,7 @@ def by_tables(
         into = (y.data_ptr() + done * blocks * 64, blocks * 64)
         pool.run(_tables(processor, size), (*place, *into, blocks, columns, groups), threads)
         done += size * groups
-    return y[:, : len(output_scale)].to(x.dtype).contiguous()
+    return y[:, : len(output_scale)].contiguous()
 
 
 def by_tiles(
@@ -93,7 +93,7 @@ def by_tiles(
         source = words.data_ptr() + first * columns * 4
         pool.run(unpack, (source, tile.data_ptr(), tile.stride(0), part.shape[1] // 16, columns), threads)
         torch.matmul(inputs, part, out=y[:, first : first + part.shape[1]])
-    return (y[:, : len(output_scale)].float() * output_scale.float()).to(x.dtype)
+    return y[:, : len(output_scale)].float() * output_scale.float()
 
 
 def groups_of(rows: int, most: int) -> list[tuple[int, int]]:
