@@ -80,6 +80,13 @@ class Writer:
         products = (b.mul(i, INT(stride) if isinstance(stride, int) else stride) for i, stride in terms)
         return functools.reduce(b.add, products)
 
+    def prefetch(self, address: ir.Value) -> None:
+        """Have a cache line fetched that is read soon; the address may lie anywhere."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, INT32, INT32, INT32])
+        known = self.module.globals.get("llvm.prefetch.p0")
+        read, keep, data = INT32(0), INT32(3), INT32(1)
+        self.builder.call(known or ir.Function(self.module, kind, "llvm.prefetch.p0"), [address, read, keep, data])
+
     def variable(self, kind: ir.Type) -> ir.Value:
         """The address of a local variable."""
         with self.builder.goto_entry_block():  # in a loop it would take new stack each time round

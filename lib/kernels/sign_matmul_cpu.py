@@ -139,10 +139,9 @@ def _fp32(vectors: "torch.Tensor", length: int) -> "torch.Tensor":
     """`vectors` in fp32, their last dimension filled up with zeros to `length`: padded weights then count nothing."""
     import torch
 
-    vectors = vectors.detach().float()
     if vectors.shape[-1] != length:
         vectors = torch.nn.functional.pad(vectors, (0, length - vectors.shape[-1]))
-    return vectors.contiguous()
+    return vectors.float().contiguous()
 
 
 @functools.lru_cache(maxsize=32)

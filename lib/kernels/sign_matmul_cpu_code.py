@@ -150,7 +150,11 @@ class _SignMatmul(Writer):
         for output, total in zip(outputs, sums, strict=True):
             b.store(b.load(output, typ=self.sum_type, align=4), total)
         bases = [self._words(b.add(unit, INT(i)), column) for i in range(wide)]
+        # Each output's words are a short run, too short for the processor to see a pattern: name the next ones to it.
+        following = [self._words(b.add(unit, INT(i)), column) for i in range(wide, 2 * wide, self.units)]
         with self.loop(INT(0), count) as word:
+            for base in following:
+                self.prefetch(self.at(base, b.mul(word, INT(64))))
             signs = [b.load(self.at(base, b.mul(word, INT(64))), typ=self.sign_type, align=4) for base in bases]
             for number in range(32 // self.processor.bits):
                 for row in range(self.rows):
