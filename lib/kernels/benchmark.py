@@ -4,8 +4,9 @@
 
 appends one JSON row a product and shape to FILE. On a CPU the products take turns within one process, on the same
 threads, and the ratio is the median over the turns, because neighbours change the times but not the ratios. Weights are
-rotated so that no product finds them in a cache that a model of many layers would not leave them in. On a GPU see
-`benchmark_gpu`. No time is asserted anywhere.
+rotated so that no product finds them in a cache that a model of many layers would not leave them in; a turn is four
+products in a row, as in such a model, and the first is not timed: it fetches the program that the others before it have
+driven out. On a GPU see `benchmark_gpu`. No time is asserted anywhere.
 """
 
 import argparse
@@ -163,7 +164,7 @@ def _cpu_products(outputs: int, inputs: int, rows: int) -> dict[str, tuple[Calla
 
 
 def _take_turns(calls: dict[str, Callable[[int], object]], seconds: float) -> dict[str, list[float]]:
-    """Microseconds of every call, turn by turn."""
+    """Microseconds of every call, the mean of a turn, turn by turn."""
     for call in calls.values():
         call(0)  # compiles, fills what is filled once
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -171,9 +172,11 @@ def _take_turns(calls: dict[str, Callable[[int], object]], seconds: float) -> di
     while turn < 5 or perf_counter_ns() < end:
         turn += 1
         for name, call in calls.items():
+            call(4 * turn)
             start = perf_counter_ns()
-            call(turn)
-            times[name].append((perf_counter_ns() - start) / 1e3)
+            for i in range(1, 4):
+                call(4 * turn + i)
+            times[name].append((perf_counter_ns() - start) / 3e3)
     return times
 
 

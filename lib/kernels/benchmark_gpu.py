@@ -5,6 +5,7 @@ the launch is not timed, and no weight is read from the cache. A time is that of
 it. The bandwidth to compare with is that of a large copy, measured here. A product that fails is a row with a note.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -146,23 +147,16 @@ def _packed(x: "torch.Tensor", outputs: int, layer_norm: bool) -> tuple[Product,
 
 
 def _gemlite(x: "torch.Tensor", outputs: int) -> tuple[Product, int]:
-    """GemLite's layer of 1-bit weights and one scale and zero an output, as its README packs them."""
+    """GemLite's layer of 1-bit weights with one scale and zero an output."""
     import torch
-    from gemlite.core import DType, GemLiteLinearTriton
+    from gemlite import core
 
     inputs, copies = x.shape[1], _copies(outputs * x.shape[1] // 8)
-    layers = []
-    for _ in range(copies):
-        layer = GemLiteLinearTriton(
-            1,
-            group_size=inputs,
-            in_features=inputs,
-            out_features=outputs,
-            input_dtype=DType.BF16,
-            output_dtype=DType.BF16,
-        )
-        bits = torch.randint(0, 2, (outputs, inputs), device="cuda", dtype=torch.uint8)
-        scales = torch.rand(outputs, 1, device="cuda", dtype=x.dtype)
-        layer.pack(bits, scales, torch.full_like(scales, 0.5), None)
-        layers.append(layer)
+    kind = getattr(core, "GemLiteLinear", None) or core.GemLiteLinearTriton  # its newer and older name
+    types = {"input_dtype": core.DType.BF16, "output_dtype": core.DType.BF16}
+    layer = kind(W_nbits=1, group_size=inputs, in_features=inputs, out_features=outputs, **types)
+    bits = torch.randint(0, 2, (outputs, inputs), device="cuda", dtype=torch.uint8)
+    scales = torch.rand(outputs, 1, device="cuda").to(x.dtype)
+    layer.pack(bits, scales, torch.full_like(scales, 0.5), None)
+    layers = [layer, *(copy.deepcopy(layer) for _ in range(copies - 1))]
     return lambda i: layers[i](x), copies
