@@ -30,7 +30,7 @@ def found():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", [*NAMES, *TILED, "mixed types", "large layer norm"])
+@pytest.mark.parametrize("name", [*NAMES, *TILED, "mixed types", "layer norm of 16500"])
 def test_a_kernel_errs_at_most_twice_as_much_as_plain_torch_of_its_type(found, name):
     times = 4 if name.startswith("bf16") else 2  # the interpreter cuts fp32 off to bf16, a GPU rounds
     assert found[name]["kernel"] <= times * found[name]["plain"] + 1e-6
