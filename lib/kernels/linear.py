@@ -95,9 +95,7 @@ def compute(
     if order == "cpu" and on_cpu:
         y = _on_cpu(rows, words, input_scale, output_scale, bias, layer_norm, eps)
     elif order == "gpu" and (not on_cpu or layout.interpreted()):
-        from lib.kernels.sign_matmul_gpu import sign_matmul_gpu
-
-        y = sign_matmul_gpu(rows, words, input_scale, output_scale, bias, layer_norm, eps)
+        y = _on_gpu(rows, words, input_scale, output_scale, bias, layer_norm, eps)
     else:
         raise ValueError(
             f"the weights are in the {order.upper()}'s order, but on {x.device}: restore them and repack them for it"
@@ -123,6 +121,17 @@ def _on_cpu(
     if layer_norm:
         y = torch.nn.functional.layer_norm(y, y.shape[-1:], eps=eps)
     return (y if bias is None else y + bias).to(x.dtype)
+
+
+def _on_gpu(x: "torch.Tensor", *arguments: object) -> "torch.Tensor":
+    import torch
+
+    from lib.kernels.sign_matmul_gpu import sign_matmul_gpu
+
+    if x.device.type == "cpu":
+        return sign_matmul_gpu(x, *arguments)
+    with torch.cuda.device(x.device):  # Triton launches on the current device
+        return sign_matmul_gpu(x, *arguments)
 
 
 def _differentiable(

@@ -1,9 +1,10 @@
 """The product with ±1 weights on a CPU: choose the code, cut the rows into groups, keep the buffers.
 
 Up to the rows that one group takes, the machine code of `sign_matmul_cpu_code` reads the packed weights once: out·in/8
-bytes, a thirty-second of fp32. Every further group reads them again, from the cache by then. Where the look-ups are
-slower than a dense product of many rows (no AVX; a matrix unit for 16-bit activations), the weights are unpacked tile
-by tile, and the dense product of torch does the rest.
+bytes, a thirty-second of fp32. Every further group reads them again, from the cache by then. Measured at 4096 × 4096
+and 256 rows, one thread: 62 µs a row by look-ups, 82 by torch's dense bf16, 320 to 400 by dense fp32; so there is no
+crossover to unpacked weights with AVX. Without AVX (410 µs a row), or with a matrix unit for bf16 (AMX; not measured),
+the weights of many rows are unpacked tile by tile, and the dense product of torch does the rest.
 """
 
 import functools

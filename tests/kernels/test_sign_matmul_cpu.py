@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from lib.checkout import Checkout
 from lib.kernels import layout, llvm, sign_matmul_cpu, specification
 from lib.kernels import sign_matmul_cpu_code as code
 
@@ -60,6 +64,23 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, parallel):
     alone = sign_matmul_cpu.by_tables(*arguments, threads=1)
     for threads in (2, 3, 5, 64):  # of 21 blocks: even and uneven slices, more threads than blocks
         assert torch.equal(alone, sign_matmul_cpu.by_tables(*arguments, threads=threads))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_threads_are_those_of_torch():
+    code = """
+import os, torch
+from lib.kernels import sign_matmul_cpu, threads
+torch.set_num_threads(3)
+torch.randn(4_000_000).exp()  # starts torch's own threads
+before = len(os.listdir("/proc/self/task"))
+words = torch.zeros(64, 64, 16, dtype=torch.int32)
+sign_matmul_cpu.by_tables(torch.randn(3, 2048), words, torch.ones(2048), torch.ones(1024), threads=3)
+print(len(os.listdir("/proc/self/task")) - before, threads._openmp() is not None)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=Checkout().root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

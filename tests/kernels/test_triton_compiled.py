@@ -26,7 +26,7 @@ POINTERS = dict.fromkeys(("x", "output_scale", "y"), "*bf16") | {"words": "*i16"
 CONSTANTS = {"bias": None, "FINAL": True, "BIAS": False, "BF16": True, "INTERPRET": False}
 
 # rows, blocks and chunks of the layers 11008×4096, 28672×8192 and 4096×11008 on an H100, and what they are cut into
-FEW_ROWS = [(1, 688, 16), (8, 1792, 32), (16, 256, 43)]
+FEW_ROWS = [(1, 688, 16, "bf16"), (8, 1792, 32, "fp16"), (16, 256, 43, "bf16")]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,11 +41,11 @@ def fresh_cache(tmp_path_factory):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("rows", "blocks", "chunks"), FEW_ROWS)
-def test_few_rows_are_decoded_in_registers_from_wide_loads(architecture, rows, blocks, chunks, tmp_path):
+@pytest.mark.parametrize(("rows", "blocks", "chunks", "dtype"), FEW_ROWS)
+def test_few_rows_are_decoded_in_registers_from_wide_loads(architecture, rows, blocks, chunks, dtype, tmp_path):
     tiles = sign_matmul_gpu.choose_tiles(rows, blocks, chunks)
-    shape = {"BLOCKS": tiles.blocks, "PARTS": tiles.parts, "ROWS": tiles.rows, "SCALE": True}
-    types = POINTERS | SIZES | {"input_scale": "*bf16"}
+    shape = {"BLOCKS": tiles.blocks, "PARTS": tiles.parts, "ROWS": tiles.rows, "SCALE": True, "BF16": dtype == "bf16"}
+    types = {name: kind.replace("bf16", dtype) for name, kind in (POINTERS | {"input_scale": "*bf16"}).items()} | SIZES
     kernel = compile_for(
         sign_matmul_triton.rows_kernel, architecture, types, CONSTANTS | shape, tiles.warps, tiles.stages, tmp_path
     )
