@@ -184,7 +184,7 @@ def _limits(device: "torch.device") -> tuple[int, int]:
 
 def _splits(programs: int, steps: int, wanted: int) -> int:
     """Parts of the inputs so that there are about `wanted` programs, each with at least two of the `steps`."""
-    return max(1, min(wanted // programs, steps // 2))
+    return max(1, min(round(wanted / programs), steps // 2))
 
 
 def _power_of_two_from(size: int) -> int:
