@@ -1,11 +1,12 @@
 """Where the sign of a weight lies in memory: on disk, on the CPU, on the GPU.
 
 Canonical (on disk, in checkpoints): `uint8 [out, ceil(in / 8)]`, packed along the input, least significant bit first;
-**bit 1 is +1, bit 0 is −1**; bits beyond `in` are 0 and mean nothing, because the kernels multiply them by a zero
-activation. One weight is one bit: out·in/8 bytes plus the padding.
+**bit 0 is +1, bit 1 is −1**, as in the sign bit of a floating-point number; bits beyond `in` are 0 and mean nothing,
+because the kernels multiply them by a zero activation. One weight is one bit: out·in/8 bytes plus the padding.
 
 Each processor reads its own order fastest, so weights are repacked once, when they are loaded, and restored when they
-are saved. Both ways only move bits, so the round trip is exact.
+are saved. In both orders a set bit is +1, which the look-ups want. Both ways only move and flip bits, so the round trip
+is exact.
 
 * CPU, `int32 [ceil(out / 16), ceil(in / 32), 16]`: a word holds 32 inputs of one output, and the words of 16 outputs
   stand side by side, one a lane of a 512-bit register.
@@ -45,7 +46,8 @@ def repack(packed: "torch.Tensor", in_features: int, device: "torch.device | str
 def to_layout(packed: "torch.Tensor", in_features: int, layout: str) -> "torch.Tensor":
     """Return canonical weights in the order named `layout`, "cpu" or "gpu", where they are. Errors as in `repack`."""
     _check_canonical(packed, in_features)
-    return _to_gpu(packed) if layout == "gpu" else _to_cpu(packed)
+    positive = ~packed
+    return _to_gpu(positive) if layout == "gpu" else _to_cpu(positive)
 
 
 def restore(words: "torch.Tensor", out_features: int, in_features: int) -> "torch.Tensor":
@@ -55,8 +57,11 @@ def restore(words: "torch.Tensor", out_features: int, in_features: int) -> "torc
         ValueError: `words` has the shape of neither order for these sizes.
     """
     layout = layout_of(words, out_features, in_features)
-    packed = _from_cpu(words) if layout == "cpu" else _from_gpu(words)
-    return packed[:out_features, : -(-in_features // 8)].contiguous()
+    positive = _from_cpu(words) if layout == "cpu" else _from_gpu(words)
+    packed = ~positive[:out_features, : -(-in_features // 8)]
+    if unused := -in_features % 8:
+        packed[:, -1] &= 0xFF >> unused
+    return packed
 
 
 def layout_of(words: "torch.Tensor", out_features: int, in_features: int) -> str:
@@ -92,7 +97,7 @@ def signs(packed: "torch.Tensor", in_features: int, dtype: "torch.dtype | None" 
     _check_canonical(packed, in_features)
     bits = (packed[:, :, None] >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1
     dense = bits.flatten(1)[:, :in_features].to(dtype or torch.float32)
-    return dense.mul_(2).sub_(1)
+    return dense.mul_(-2).add_(1)
 
 
 def interpreted() -> bool:

@@ -24,7 +24,7 @@ def write(dtype: str) -> ir.Module:
         with writer.loop(first, last) as column, writer.loop(INT(0), argument["blocks"]) as block:
             place = b.mul(b.add(b.mul(block, argument["columns"]), column), INT(64))
             words = b.load(writer.at(argument["words"], place), typ=words_type, align=4)
-            words = b.xor(words, ir.Constant(words_type, [-1] * 16))  # bit 1 is +1, a sign bit of 1 is minus
+            words = b.xor(words, ir.Constant(words_type, [-1] * 16))  # a set bit is +1, a set sign bit is minus
             for j in range(32):
                 sign = b.and_(b.shl(words, _all(words_type, 31 - j)), _all(words_type, -(1 << 31)))
                 if bits == 16:

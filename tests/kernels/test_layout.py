@@ -27,7 +27,7 @@ def test_restoring_repacked_weights_gives_them_back(out_features, in_features, o
 def test_signs_of_canonical_weights_are_minus_and_plus_one(out_features, in_features):
     packed = packed_signs(out_features, in_features)
     bits = np.unpackbits(packed.numpy(), axis=1, bitorder="little")[:, :in_features]
-    assert np.array_equal(layout.signs(packed, in_features).numpy(), np.where(bits, 1.0, -1.0))
+    assert np.array_equal(layout.signs(packed, in_features).numpy(), np.where(bits, -1.0, 1.0))
 
 
 def test_a_cpu_word_holds_32_inputs_of_one_output():
@@ -52,7 +52,7 @@ def test_bit_s_of_the_gpu_words_is_operand_s_of_the_tensor_core():
 
 
 def test_bits_beyond_the_inputs_are_zero_in_both_orders():
-    packed = layout.restore(layout.to_layout(torch.full((3, 2), 0xFF, dtype=torch.uint8), 16, "cpu"), 3, 16)
+    packed = layout.restore(layout.to_layout(torch.zeros((3, 2), dtype=torch.uint8), 16, "cpu"), 3, 16)
     for order in ("cpu", "gpu"):
         words = layout.to_layout(packed, 16, order).numpy()
         assert sum(int(word).bit_count() for word in words.view(f"uint{8 * words.itemsize}").ravel()) == 3 * 16
