@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT, VERSION = "onebit", "1"
+_SMALLEST_NORMAL_FP16 = 2.0**-14
 _PARTS = ("sign_bits", "output_scale", "input_scale")
 
 
@@ -44,12 +45,21 @@ class OneBitMatrix:
         """Return the packed form of a decomposition.
 
         Raises:
-            CheckpointError: A scale does not fit fp16 (at most 65,504).
+            CheckpointError: The scales are too large for fp16 (65,504) or too small (6.1e-5).
         """
         h, g = parts.output_scale.half(), parts.input_scale.half()
         if not (h.isfinite().all() and g.isfinite().all()):
             largest = max(parts.output_scale.abs().max().item(), parts.input_scale.abs().max().item())
-            raise CheckpointError(f"{name}: a scale of {largest:.4g} does not fit fp16; use split='balanced'")
+            raise CheckpointError(
+                f"{name}: a scale of {largest:.4g} is more than fp16 holds (65,504); share it with split='balanced', "
+                "or scale the weight down"
+            )
+        smallest = min(parts.output_scale.max().item(), parts.input_scale.max().item())
+        if 0 < smallest < _SMALLEST_NORMAL_FP16:
+            raise CheckpointError(
+                f"{name}: scales of at most {smallest:.4g} lose digits in fp16, below {_SMALLEST_NORMAL_FP16:.1e}; "
+                "share them with split='balanced', or scale the weight up"
+            )
         return cls(pack_signs(parts.sign_weight), h, g)
 
     @property
@@ -105,7 +115,8 @@ def save_checkpoint(
     """Write a checkpoint, whole or not at all, and return where its bytes go.
 
     Raises:
-        CheckpointError: A name among the others belongs to a quantised layer, or parts of a matrix don't fit together.
+        CheckpointError: A name among the others belongs to a quantised layer, parts of a matrix don't fit together, or
+            there is no folder to write to.
     """
     from safetensors.torch import save_file
 
@@ -117,6 +128,8 @@ def save_checkpoint(
             raise CheckpointError(f"{min(clash)} is given twice: as a layer's part and among the other tensors")
         tensors |= parts
     path = Path(path)
+    if not path.parent.is_dir():
+        raise CheckpointError(f"there is no folder {path.parent} to write {path.name} to; make it first")
     partial = path.with_name(f".{path.name}.part")
     save_file(tensors, partial, metadata={"format": FORMAT, "version": VERSION})
     os.replace(partial, path)
@@ -137,6 +150,8 @@ def load_checkpoint(path: Path | str) -> OneBitCheckpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); a checkpoint is one safetensors file") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); copy or make it again") from error
     layers = [name.removesuffix(".sign_bits") for name in tensors if name.endswith(".sign_bits")]

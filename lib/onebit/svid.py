@@ -56,6 +56,7 @@ def svid(weight: "torch.Tensor", split: Split = "balanced", name: str = "weight"
         name: What error messages call the matrix.
 
     Raises:
+        TypeError: W is no tensor.
         ValueError: W is no matrix of finite floating-point numbers, or the split is unknown.
     """
     import torch
@@ -93,7 +94,18 @@ def onebit_linear(
 
 
 def relative_error(weight: "torch.Tensor", approximation: "torch.Tensor") -> float:
-    """Return ||W - W'||_F^2 / ||W||_F^2; 0 where both are zero, infinity where only W is."""
+    """Return ||W - W'||_F^2 / ||W||_F^2; 0 where both are zero, infinity where only W is.
+
+    Args:
+        weight: W, [m, n], any floating type; computed in float32 at least.
+        approximation: W', [m, n].
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if weight.shape != approximation.shape:
+        raise ValueError(f"W is {list(weight.shape)}, its approximation {list(approximation.shape)}; they must agree")
+    weight, approximation = _at_least_float32(weight), _at_least_float32(approximation)
     energy, missed = _sum(weight.square()), _sum((weight - approximation).square_())
     return missed / energy if energy else (float("inf") if missed else 0.0)
 
@@ -105,11 +117,21 @@ def _sum(squares: "torch.Tensor") -> float:
     return squares.sum(dim=1).sum(dtype=torch.float64).item()
 
 
+def _at_least_float32(matrix: "torch.Tensor") -> "torch.Tensor":
+    return matrix.float() if matrix.dtype.itemsize < 4 else matrix
+
+
 def _check(weight: "torch.Tensor", split: str, name: str) -> None:
+    import torch
+
+    if not isinstance(weight, torch.Tensor):
+        raise TypeError(f"{name} is a {type(weight).__name__}; SVID takes a torch.Tensor (torch.as_tensor makes one)")
     if weight.ndim != 2 or weight.numel() == 0:
         raise ValueError(f"{name} has shape {tuple(weight.shape)}; SVID decomposes a matrix [outputs, inputs]")
     if not weight.is_floating_point():
         raise ValueError(f"{name} has dtype {weight.dtype}; SVID decomposes floating-point weights")
+    if weight.dtype.itemsize == 1:
+        raise ValueError(f"{name} has dtype {weight.dtype}, whose scales are stored apart; dequantise it first")
     finite = weight.isfinite()
     if not finite.all():
         row, column = (~finite).nonzero()[0].tolist()
