@@ -94,7 +94,26 @@ def test_a_drawing_needs_one_number_of_the_paper(index):
     assert drawing(None, None, 1.0) == ""
 
 
-@pytest.mark.parametrize("values", [(0.0, None, 0.0), (-3.0, (-4.0, -2.0), 5.0), (1e-9, None, 1e9), (5, None, 5)])
+@pytest.mark.parametrize("paper", [0, 0.0])
+def test_nothing_is_drawn_beside_a_paper_that_says_0_for_there_is_no_scale(paper):
+    assert drawing(2e-15, None, paper) == ""
+    assert drawing(0.0, (-1.0, 1.0), paper) == ""
+
+
+def test_nothing_is_drawn_where_the_numbers_are_the_same_to_a_tenth_of_a_per_cent():
+    assert drawing(1.0005, None, 1.0) == drawing(-1.0005, None, -1.0) == ""
+    assert drawing(1.0005, (0.9, 1.1), 1.0) != ""
+    assert drawing(1.002, None, 1.0) != ""
+
+
+@pytest.mark.parametrize("measured", [1.05, 0.95, -1.05])
+def test_a_twentieth_of_a_number_is_drawn_as_a_small_difference(measured):
+    paper = 1.0 if measured > 0 else -1.0
+    dot, tick = re.search(r'cx="([\d.]+)".*M([\d.]+) 2V', drawing(measured, None, paper)).groups()
+    assert 2 < abs(float(tick) - float(dot)) < 15
+
+
+@pytest.mark.parametrize("values", [(0.0, None, 5.0), (-3.0, (-4.0, -2.0), 5.0), (1e-9, None, 1e9), (5, (5, 5), 5)])
 def test_a_drawing_stays_inside_its_box(values):
     places = [
         float(place)
