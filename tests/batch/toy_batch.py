@@ -46,7 +46,7 @@ def put_run(checkout: Checkout, run: Run, status: RunStatus = RunStatus.DONE, **
     folder = run.folder(checkout)
     folder.mkdir(parents=True, exist_ok=True)
     run.save(folder)
-    (folder / NOTEBOOK_FILE).write_text("{}")
+    (folder / NOTEBOOK_FILE).write_text('{"cells": []}')
     made = replace(toy_record(checkout), metrics=errors(checkout, **metrics), parameters=run.parameters)
     (folder / RECORD_FILE).write_text(to_json(replace(made, provenance=provenance(checkout))))
     error = None if status is RunStatus.DONE else CellError(1, "ValueError", "no")
