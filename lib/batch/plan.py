@@ -74,19 +74,31 @@ def make_plan(
         PlanError: Something is unknown or malformed; nothing was started.
     """
     rooms = _rooms(checkout, paper)
-    profiles = sorted({QUICK, *(name for room in rooms for name in room.profiles)})
-    if profile not in profiles:
-        raise PlanError(f"unknown profile {profile!r}; {known(profiles, profile)}")
+    _refuse_unknown(profile, rooms)
     runs = [run for room in rooms for run in _room_runs(checkout, room, profile, gpu_name)]
-    chosen = [run for run in runs if only is None or fnmatchcase(run.notebook, only) or fnmatchcase(run.name, only)]
+    chosen = [run for run in runs if is_chosen(run.notebook, only)]
     if not chosen:
         names = ", ".join(dict.fromkeys(run.notebook for run in runs)) or "none"
         raise PlanError(f"no notebook of profile {profile!r} matches {only or '*'!r}; there are: {names}")
     _refuse_doubles(chosen)
-    if gpu_name is None and any(run.gpus for run in chosen):
-        raise PlanError(f"profile {profile!r} needs an NVIDIA GPU and none is found; take another profile, or --dask")
     previous = _all_previous(checkout, profile)
     return [Planned(run, None if fresh else result(checkout, run), previous.get(_experiment(run))) for run in chosen]
+
+
+def is_chosen(notebook: str, only: str | None) -> bool:
+    """Whether a pattern, or None for all, names a notebook such as "onebit/01_x", with its paper or without."""
+    return only is None or fnmatchcase(notebook, only) or fnmatchcase(notebook.rpartition("/")[2], only)
+
+
+def check_profile(checkout: Checkout, profile: str) -> None:
+    """Raise PlanError, with the known ones, for a profile that no batch.yaml has."""
+    _refuse_unknown(profile, _rooms(checkout, None))
+
+
+def _refuse_unknown(profile: str, rooms: list[_Room]) -> None:
+    profiles = sorted({QUICK, *(name for room in rooms for name in room.profiles)})
+    if profile not in profiles:
+        raise PlanError(f"unknown profile {profile!r}; {known(profiles, profile)}")
 
 
 def _rooms(checkout: Checkout, paper: str | None) -> list[_Room]:

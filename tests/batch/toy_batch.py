@@ -47,7 +47,9 @@ def put_run(checkout: Checkout, run: Run, status: RunStatus = RunStatus.DONE, **
     folder.mkdir(parents=True, exist_ok=True)
     run.save(folder)
     (folder / NOTEBOOK_FILE).write_text('{"cells": []}')
-    made = replace(toy_record(checkout), metrics=errors(checkout, **metrics), parameters=run.parameters)
+    made = replace(
+        toy_record(checkout), metrics=errors(checkout, **metrics), notebook=run.notebook, parameters=run.parameters
+    )
     (folder / RECORD_FILE).write_text(to_json(replace(made, provenance=provenance(checkout))))
     error = None if status is RunStatus.DONE else CellError(1, "ValueError", "no")
     Outcome(status, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00", 1.0, error).save(folder)
