@@ -71,7 +71,7 @@ def plan_batch(order: Order, checkout: Checkout) -> None:
         print(f"notice: {wanting} of these runs {need} an NVIDIA GPU, and none is found here; run them where one is")
 
 
-def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | None = None) -> int:
+def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | None = None, *, kept: bool = True) -> int:
     """Run a batch and build its report.
 
     A script of yours that calls this needs the usual `if __name__ == "__main__":`, since it starts processes.
@@ -80,6 +80,7 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
         order: What is asked.
         checkout: Where the notebooks are.
         build_report: Builds the pages and returns the index; None takes `lib.batch.report`.
+        kept: False where the runs' folders go away after this call: no report, and tracebacks in the place of logs.
 
     Returns:
         The exit status: 0 if all runs are done, 1 if one is not, 130 after Ctrl-C, 143 after SIGTERM.
@@ -103,8 +104,8 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
     everything = [*(Ended(one.run, one.cached, cached=True) for one in plan if one.cached), *fresh]
     save_summary(checkout, order.profile, order.workers, plan, everything, started)
     interrupted = stop.signal and any(one.outcome.status is RunStatus.INTERRUPTED for one in fresh)
-    built = interrupted or _report(checkout, order.profile, build_report)
-    print(closing_words(checkout, everything), flush=True)
+    built = interrupted or not kept or _report(checkout, order.profile, build_report)
+    print(closing_words(checkout, everything, kept), flush=True)
     if interrupted:
         print("Stopped. What is done is kept: the same command goes on from here.", flush=True)
         return 128 + stop.signal
