@@ -1,7 +1,5 @@
 """From batch.yaml to the list of runs: everything is checked here, before anything is started."""
 
-import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +11,8 @@ from lib.batch.errors import PlanError, known
 from lib.batch.folders import result
 from lib.batch.key import code_state, content, device_class, run_key
 from lib.batch.parameters import Parameter, read_parameters
-from lib.batch.run import Outcome, Run, RunFileError, run_folders
+from lib.batch.previous import experiment, previous_outcomes
+from lib.batch.run import Outcome, Run
 from lib.checkout import Checkout
 
 QUICK = "quick"  # the profile that needs no entry: every notebook at its defaults
@@ -81,8 +80,8 @@ def make_plan(
         names = ", ".join(dict.fromkeys(run.notebook for run in runs)) or "none"
         raise PlanError(f"no notebook of profile {profile!r} matches {only or '*'!r}; there are: {names}")
     _refuse_doubles(chosen)
-    previous = _all_previous(checkout, profile)
-    return [Planned(run, None if fresh else result(checkout, run), previous.get(_experiment(run))) for run in chosen]
+    previous = previous_outcomes(checkout, profile)
+    return [Planned(run, None if fresh else result(checkout, run), previous.get(experiment(run))) for run in chosen]
 
 
 def is_chosen(notebook: str, only: str | None) -> bool:
@@ -93,6 +92,16 @@ def is_chosen(notebook: str, only: str | None) -> bool:
 def check_profile(checkout: Checkout, profile: str) -> None:
     """Raise PlanError, with the known ones, for a profile that no batch.yaml has."""
     _refuse_unknown(profile, _rooms(checkout, None))
+
+
+def planned_experiments(checkout: Checkout, profile: str) -> set[str]:
+    """Return the `experiment` of each run that a profile has now; empty where no batch.yaml has it any more.
+
+    Raises:
+        PlanError: A batch.yaml or a notebook is malformed.
+    """
+    rooms = _rooms(checkout, None)
+    return {experiment(run) for room in rooms for run in _room_runs(checkout, room, profile, None)}
 
 
 def _refuse_unknown(profile: str, rooms: list[_Room]) -> None:
@@ -184,16 +193,3 @@ def _refuse_doubles(runs: list[Run]) -> None:
         if run.key in seen:
             raise PlanError(f"profile {run.profile!r} asks twice for {run.title}; delete one in batch.yaml")
         seen.add(run.key)
-
-
-def _all_previous(checkout: Checkout, profile: str) -> dict[str, Outcome]:
-    """Return the latest outcome of each notebook with its parameters and threads, whatever the code was."""
-    found: list[tuple[str, Outcome]] = []
-    for folder in run_folders(checkout, profile):
-        with contextlib.suppress(RunFileError):  # a damaged folder tells nothing
-            found.append((_experiment(Run.load(folder)), Outcome.load(folder)))
-    return dict(sorted(found, key=lambda one: one[1].finished))
-
-
-def _experiment(run: Run) -> str:
-    return json.dumps([run.notebook, run.parameters, run.threads], sort_keys=True)
