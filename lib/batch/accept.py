@@ -3,6 +3,7 @@
 What it leaves out: the commit itself, and README's board (`make board`).
 """
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from lib.batch import gpu
 from lib.batch.errors import PlanError
-from lib.batch.plan import Planned, make_plan
+from lib.batch.json_files import read_json
+from lib.batch.plan import Planned, is_chosen, make_plan
+from lib.batch.run import Run, RunFileError, run_folders
 from lib.checkout import Checkout
 from lib.ledger.compare import differences
 from lib.ledger.evidence import SUMS_FILE, Kept, committed_path, read_record, sums_text
@@ -30,15 +33,19 @@ class AcceptError(PlanError):
     """The batch cannot be accepted; nothing was copied. The message names every run that is not in order."""
 
 
-def accept(checkout: Checkout, profile: str, paper: str | None = None, allow_dirty: bool = False) -> list[Path]:
+def accept(
+    checkout: Checkout, profile: str, paper: str | None = None, only: str | None = None, allow_dirty: bool = False
+) -> list[Path]:
     """Copy the records of a finished batch to reports/records/<profile>/<paper>, and print what that changed.
 
-    Records of parameters that are no longer in the plan are removed.
+    Records of parameters that are no longer in the plan are removed, those of notebooks that `only` leaves out are
+    not touched.
 
     Args:
         checkout: Whose batch.
         profile: Its profile.
         paper: One paper, or None for all.
+        only: Pattern for notebooks' names, or None for all.
         allow_dirty: True to take records measured with changes that were not committed.
 
     Returns:
@@ -48,7 +55,7 @@ def accept(checkout: Checkout, profile: str, paper: str | None = None, allow_dir
         AcceptError: A run is not done, has no valid record, or was measured by other code than is committed here.
         PlanError: The profile or the paper is unknown.
     """
-    plan = make_plan(checkout, profile, paper, gpu_name=gpu.name())
+    plan = make_plan(checkout, profile, paper, only, gpu_name=gpu.name() or _recorded_gpu(checkout, profile))
     checks = _Checks(checkout, Rooms(checkout), Freshness(checkout), allow_dirty)
     found = [(planned, *checks.examined(planned)) for planned in plan]
     faults = [f"{planned.run.title}: {fault}" for planned, _, fault in found if fault]
@@ -63,7 +70,7 @@ def accept(checkout: Checkout, profile: str, paper: str | None = None, allow_dir
         )
     if not accepted:
         raise AcceptError(f"no notebook of profile {profile!r} makes a record: there is nothing to accept")
-    outdated = [path for path in _present(checkout, profile, plan) if path not in accepted]
+    outdated = [path for path in _present(checkout, profile, plan, only) if path not in accepted]
     changes = _changes(checkout, accepted, outdated)
     _write(checkout, {target: source for target, (source, _) in accepted.items()}, outdated)
     _say(checkout, changes, len(accepted))
@@ -118,10 +125,21 @@ class _Checks:
         return None
 
 
-def _present(checkout: Checkout, profile: str, plan: Sequence[Planned]) -> Iterator[Path]:
-    """Yield the records that the papers of this plan have in this profile."""
+def _recorded_gpu(checkout: Checkout, profile: str) -> str | None:
+    """Return the GPU that a run here was measured on: runs of a shared folder are accepted where no GPU is."""
+    for folder in run_folders(checkout, profile):
+        with contextlib.suppress(RunFileError, KeyError, TypeError):
+            if Run.load(folder).gpus:
+                return read_json(folder / RECORD_FILE)["provenance"]["device"]["name"]
+    return None
+
+
+def _present(checkout: Checkout, profile: str, plan: Sequence[Planned], only: str | None) -> Iterator[Path]:
+    """Yield the records that the papers of this plan have in this profile, those of the notebooks that are chosen."""
     for paper in dict.fromkeys(planned.run.paper for planned in plan if planned.run.paper):
-        yield from sorted((checkout.records / profile / paper).glob("*.json"))
+        for path in sorted((checkout.records / profile / paper).glob("*.json")):
+            if is_chosen(f"{paper}/{path.stem.rpartition('-')[0]}", only):
+                yield path
 
 
 def _changes(

@@ -10,6 +10,7 @@ What it leaves out: starting a cluster (dask-jobqueue does that for Slurm).
 import contextlib
 import json
 import platform
+import re
 import subprocess
 import sys
 import uuid
@@ -28,6 +29,8 @@ from lib.checkout import Checkout
 LOCAL = "local"
 _RETRIES = 2  # of a run whose Dask worker was lost; a failing cell is no reason to run it again
 _VERSION = "2026.8.0"
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.]*://\S+:[0-9]+")
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class DaskPool:
     """Carries out runs on a Dask cluster."""
 
     def __init__(
-        self, checkout: Checkout, address: str, workers: int, since: str = "", patience_s: float = 30.0
+        self, checkout: Checkout, address: str, workers: int, since: str = "", patience_s: float = _PATIENCE_S
     ) -> None:
         """Connect, and check that every worker sees this checkout.
 
@@ -102,7 +105,14 @@ class DaskPool:
             self._cluster.close()
 
 
+def check_address(address: str) -> None:
+    """Raise PlanError for what is neither "local" nor like tcp://HOST:PORT; nothing is contacted."""
+    if address != LOCAL and not _ADDRESS.fullmatch(address):
+        raise PlanError(f"{address!r} is no address of a Dask cluster; take tcp://HOST:8786 (its scheduler), or local")
+
+
 def _connect(address: str, workers: int, patience_s: float) -> tuple:
+    check_address(address)
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -114,10 +124,14 @@ def _connect(address: str, workers: int, patience_s: float) -> tuple:
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, resources=resources
         )
         return Client(cluster, set_as_default=False), cluster
+    client = None
     try:
         client = Client(address, timeout=patience_s, set_as_default=False)
         client.wait_for_workers(1, timeout=patience_s)
     except (OSError, TimeoutError, ValueError) as error:
+        if client is not None:
+            with contextlib.suppress(Exception):  # whatever it says, the first error is the one to tell
+                client.close()
         raise PlanError(
             f"no Dask cluster with workers at {address!r} ({error}); take tcp://HOST:8786, or local"
         ) from error

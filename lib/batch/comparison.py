@@ -57,12 +57,20 @@ def print_comparisons(comparisons: Sequence[Comparison], stream: TextIO | None =
 
 
 def _sum(comparisons: Sequence[Comparison]) -> str:
-    moved = sum(not one.timing for each in comparisons for one in each.differences)
-    total = sum(each.metrics for each in comparisons)
-    folders = sorted({"/".join(each.source.split("/")[:2]) for each in comparisons if each.source})
-    runs = f"{len(comparisons)} run{'s' if len(comparisons) != 1 else ''} measured again"
+    compared = [each for each in comparisons if not each.trouble]
+    failed = len(comparisons) - len(compared)
+    if not compared:
+        return f"{_runs(failed)} could not be compared."
+    moved = sum(not one.timing for each in compared for one in each.differences)
+    total = sum(each.metrics for each in compared)
+    folders = sorted({"/".join(each.source.split("/")[:2]) for each in compared if each.source})
     against = f" against {' and '.join(folders)}" if folders else ""
-    return f"{runs}{against}: {moved or 'none'} of {total} metrics moved."
+    rest = f"; {failed} could not be compared" if failed else ""
+    return f"{_runs(len(compared))} measured again{against}: {moved or 'none'} of {total} metrics moved{rest}."
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
 
 
 def _table(title: str, rows: Sequence[tuple[Comparison, Difference]]) -> object:

@@ -7,6 +7,7 @@ reports/runs/.locks/quick-0123456789ab.lock
 """
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ def result(checkout: Checkout, run: Run) -> Outcome | None:
         stored = Run.load(folder)
     except RunFileError:
         return None
-    complete = stored.key == run.key and stored.notebook == run.notebook and (folder / NOTEBOOK_FILE).is_file()
-    return outcome if complete and outcome.status is RunStatus.DONE else None
+    is_this = stored.key == run.key and stored.notebook == run.notebook
+    return outcome if is_this and outcome.status is RunStatus.DONE and _is_whole(folder / NOTEBOOK_FILE) else None
 
 
 def working_folder(checkout: Checkout, run: Run) -> Path:
@@ -99,6 +100,15 @@ def sweep(checkout: Checkout) -> int:
         with contextlib.suppress(Timeout), _lock_of(checkout, folder).acquire(timeout=0):
             _mend(folder)
     return ended
+
+
+def _is_whole(notebook: Path) -> bool:
+    """Whether an executed notebook can be read: a damaged disk or hand may have cut it off."""
+    try:
+        content = json.loads(notebook.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("cells"), list)
 
 
 def _mend(folder: Path) -> None:

@@ -1,7 +1,5 @@
 """From batch.yaml to the list of runs: everything is checked here, before anything is started."""
 
-import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +11,8 @@ from lib.batch.errors import PlanError, known
 from lib.batch.folders import result
 from lib.batch.key import code_state, content, device_class, run_key
 from lib.batch.parameters import Parameter, read_parameters
-from lib.batch.run import Outcome, Run, RunFileError, run_folders
+from lib.batch.previous import experiment, previous_outcomes
+from lib.batch.run import Outcome, Run
 from lib.checkout import Checkout
 
 QUICK = "quick"  # the profile that needs no entry: every notebook at its defaults
@@ -74,19 +73,41 @@ def make_plan(
         PlanError: Something is unknown or malformed; nothing was started.
     """
     rooms = _rooms(checkout, paper)
-    profiles = sorted({QUICK, *(name for room in rooms for name in room.profiles)})
-    if profile not in profiles:
-        raise PlanError(f"unknown profile {profile!r}; {known(profiles, profile)}")
+    _refuse_unknown(profile, rooms)
     runs = [run for room in rooms for run in _room_runs(checkout, room, profile, gpu_name)]
-    chosen = [run for run in runs if only is None or fnmatchcase(run.notebook, only) or fnmatchcase(run.name, only)]
+    chosen = [run for run in runs if is_chosen(run.notebook, only)]
     if not chosen:
         names = ", ".join(dict.fromkeys(run.notebook for run in runs)) or "none"
         raise PlanError(f"no notebook of profile {profile!r} matches {only or '*'!r}; there are: {names}")
     _refuse_doubles(chosen)
-    if gpu_name is None and any(run.gpus for run in chosen):
-        raise PlanError(f"profile {profile!r} needs an NVIDIA GPU and none is found; take another profile, or --dask")
-    previous = _all_previous(checkout, profile)
-    return [Planned(run, None if fresh else result(checkout, run), previous.get(_experiment(run))) for run in chosen]
+    previous = previous_outcomes(checkout, profile)
+    return [Planned(run, None if fresh else result(checkout, run), previous.get(experiment(run))) for run in chosen]
+
+
+def is_chosen(notebook: str, only: str | None) -> bool:
+    """Whether a pattern, or None for all, names a notebook such as "onebit/01_x", with its paper or without."""
+    return only is None or fnmatchcase(notebook, only) or fnmatchcase(notebook.rpartition("/")[2], only)
+
+
+def check_profile(checkout: Checkout, profile: str) -> None:
+    """Raise PlanError, with the known ones, for a profile that no batch.yaml has."""
+    _refuse_unknown(profile, _rooms(checkout, None))
+
+
+def planned_experiments(checkout: Checkout, profile: str) -> set[str]:
+    """Return the `experiment` of each run that a profile has now; empty where no batch.yaml has it any more.
+
+    Raises:
+        PlanError: A batch.yaml or a notebook is malformed.
+    """
+    rooms = _rooms(checkout, None)
+    return {experiment(run) for room in rooms for run in _room_runs(checkout, room, profile, None)}
+
+
+def _refuse_unknown(profile: str, rooms: list[_Room]) -> None:
+    profiles = sorted({QUICK, *(name for room in rooms for name in room.profiles)})
+    if profile not in profiles:
+        raise PlanError(f"unknown profile {profile!r}; {known(profiles, profile)}")
 
 
 def _rooms(checkout: Checkout, paper: str | None) -> list[_Room]:
@@ -172,16 +193,3 @@ def _refuse_doubles(runs: list[Run]) -> None:
         if run.key in seen:
             raise PlanError(f"profile {run.profile!r} asks twice for {run.title}; delete one in batch.yaml")
         seen.add(run.key)
-
-
-def _all_previous(checkout: Checkout, profile: str) -> dict[str, Outcome]:
-    """Return the latest outcome of each notebook with its parameters and threads, whatever the code was."""
-    found: list[tuple[str, Outcome]] = []
-    for folder in run_folders(checkout, profile):
-        with contextlib.suppress(RunFileError):  # a damaged folder tells nothing
-            found.append((_experiment(Run.load(folder)), Outcome.load(folder)))
-    return dict(sorted(found, key=lambda one: one[1].finished))
-
-
-def _experiment(run: Run) -> str:
-    return json.dumps([run.notebook, run.parameters, run.threads], sort_keys=True)

@@ -55,7 +55,7 @@ def reproduce(
     if not any(earlier.values()):
         raise PlanError(f"there is no record to compare with; run make reports PROFILE={profile} first")
     with _copy(checkout, runs) as copy:
-        status = run_batch(Order(profile, paper, only, workers), copy, lambda copied, _: copied.runs)
+        status = run_batch(Order(profile, paper, only, workers), copy, kept=False)
         if status >= 128:  # a signal
             return status
         found = [_compared(run, run.folder(copy), earlier[run.key], rooms) for run in runs]

@@ -10,6 +10,7 @@ from types import FrameType
 
 from lib.batch import gpu
 from lib.batch.ended import Ended, not_carried_out
+from lib.batch.errors import PlanError
 from lib.batch.folders import sweep
 from lib.batch.live import Display
 from lib.batch.overview import overview
@@ -58,14 +59,19 @@ def plan_batch(order: Order, checkout: Checkout) -> None:
     Raises:
         PlanError: It cannot be planned as asked.
     """
-    plan = _plan(order, checkout, gpu.name())
+    gpu_name = gpu.name()
+    plan = _plan(order, checkout, gpu_name)
     for planned in plan:
         state = "done already" if planned.cached else f"about {60 * planned.minutes:.0f} s"
         print(f"  {planned.run.title}: {state}")
     print(overview(checkout, plan, order.workers))
+    wanting = sum(planned.run.gpus > 0 for planned in plan)
+    if wanting and not gpu_name and not order.dask:
+        need = "needs" if wanting == 1 else "need"
+        print(f"notice: {wanting} of these runs {need} an NVIDIA GPU, and none is found here; run them where one is")
 
 
-def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | None = None) -> int:
+def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | None = None, *, kept: bool = True) -> int:
     """Run a batch and build its report.
 
     A script of yours that calls this needs the usual `if __name__ == "__main__":`, since it starts processes.
@@ -74,6 +80,7 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
         order: What is asked.
         checkout: Where the notebooks are.
         build_report: Builds the pages and returns the index; None takes `lib.batch.report`.
+        kept: False where the runs' folders go away after this call: no report, and tracebacks in the place of logs.
 
     Returns:
         The exit status: 0 if all runs are done, 1 if one is not, 130 after Ctrl-C, 143 after SIGTERM.
@@ -83,7 +90,10 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
     """
     checkout = Checkout(checkout.root.resolve())
     started = utc_now()
-    plan = _plan(order, checkout, gpu.name())
+    gpu_name = gpu.name()
+    plan = _plan(order, checkout, gpu_name)
+    if not order.dask and gpu_name is None and any(planned.run.gpus for planned in plan):
+        raise PlanError(f"profile {order.profile!r} needs an NVIDIA GPU, none is found; take another one, or --dask")
     with _signals() as stop, _pool(order, checkout, started) as pool:
         if order.dask and any(planned.run.gpus for planned in plan):
             plan = _plan(order, checkout, pool.gpu_name)  # the device that counts is the cluster's
@@ -94,8 +104,8 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
     everything = [*(Ended(one.run, one.cached, cached=True) for one in plan if one.cached), *fresh]
     save_summary(checkout, order.profile, order.workers, plan, everything, started)
     interrupted = stop.signal and any(one.outcome.status is RunStatus.INTERRUPTED for one in fresh)
-    built = interrupted or _report(checkout, order.profile, build_report)
-    print(closing_words(checkout, everything), flush=True)
+    built = interrupted or not kept or _report(checkout, order.profile, build_report)
+    print(closing_words(checkout, everything, kept), flush=True)
     if interrupted:
         print("Stopped. What is done is kept: the same command goes on from here.", flush=True)
         return 128 + stop.signal
@@ -103,8 +113,11 @@ def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | No
 
 
 def _plan(order: Order, checkout: Checkout, gpu_name: str | None) -> list[Planned]:
-    if order.dask and gpu_name is None:
-        gpu_name = "a GPU of the cluster"
+    if order.dask is not None:
+        from lib.batch.cluster import check_address
+
+        check_address(order.dask)
+        gpu_name = gpu_name or "a GPU of the cluster"
     return make_plan(checkout, order.profile, order.paper, order.only, order.fresh, gpu_name)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lib.batch.accept import AcceptError, accept
 from lib.batch.errors import PlanError
+from lib.batch.plan import make_plan
 from lib.batch.run import RunStatus
 from lib.ledger.boards import board
 from lib.ledger.evidence import SUMS_FILE
@@ -58,6 +59,45 @@ def test_records_are_copied_as_they_are(checkout):
 def test_all_papers_are_accepted_without_naming_one(checkout):
     put_all(checkout)
     assert len(accept(checkout, "cpu")) == 2
+
+
+def two_notebooks(checkout):
+    """Add a second notebook to the plan, whose runs come after the first's."""
+    folder = checkout.notebooks / "toy"
+    (folder / "02_again.ipynb").write_bytes((folder / "01_measure.ipynb").read_bytes())
+    batch = (folder / "batch.yaml").read_text()
+    (folder / "batch.yaml").write_text(batch + "  - {notebook: 02_again, parameters: {seed: 0}}\n")
+    return runs(checkout)
+
+
+def test_some_notebooks_are_accepted_while_others_have_not_been_run(checkout):
+    planned = two_notebooks(checkout)
+    for run in planned[:2]:
+        put_run(checkout, run)
+    refused(checkout, "02_again(.|\n)*never run")
+    assert len(accept(checkout, "cpu", "toy", "01*")) == 2
+    assert len(accept(checkout, "cpu", None, "toy/01*")) == 0
+
+
+def test_accepting_some_notebooks_leaves_the_records_of_others_alone(checkout):
+    for run in two_notebooks(checkout):
+        put_run(checkout, run)
+    accept(checkout, "cpu", "toy")
+    (other,) = (path for path in records(checkout) if path.name.startswith("02"))
+    write_seeds(checkout, "[1]")
+    (removed,) = accept(checkout, "cpu", "toy", "01*")
+    assert removed.name.startswith("01") and other.is_file() and len(records(checkout)) == 2
+    assert board(checkout).faults == ()
+
+
+def test_runs_on_a_gpu_are_accepted_where_there_is_none(checkout, monkeypatch):
+    batch = checkout.notebooks / "toy" / "batch.yaml"
+    batch.write_text(batch.read_text() + "    gpus: 1\n")
+    for planned in make_plan(checkout, "cpu", "toy", gpu_name="NVIDIA Toy"):
+        on_gpu = put_run(checkout, planned.run)
+        rewrite(on_gpu, lambda content: content["provenance"]["device"].update(name="NVIDIA Toy"))
+    monkeypatch.setattr("lib.batch.gpu.name", lambda: None)
+    assert len(accept(checkout, "cpu", "toy")) == 2
 
 
 def test_accepting_again_changes_nothing(checkout, capsys):

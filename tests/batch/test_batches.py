@@ -89,7 +89,7 @@ def test_a_failing_cell_is_reported_with_its_error(ended):
     assert outcome(ended, "02").status is RunStatus.FAILED
     assert (error.cell, error.name, error.message) == (2, "ZeroDivisionError", "division by zero")
     assert "1 / 0" in error.traceback and "\x1b" not in error.traceback
-    assert "demo/02_raises: failed in cell 3\n    ZeroDivisionError: division by zero" in ended[2]
+    assert "demo/02_raises: failed in cell [3]: 1 / 0\n    ZeroDivisionError: division by zero" in ended[2]
 
 
 def test_the_notebook_of_a_failed_run_is_kept_up_to_the_error(ended):
@@ -134,6 +134,15 @@ def test_the_batch_lists_its_runs_in_the_order_of_the_plan(ended):
     assert [entry.folder.split("/")[2][:2] for entry in summary.runs] == ["01", "02", "03", "05", "06", "04"]
     assert not any(entry.cached for entry in summary.runs)
     assert summary.machine["cores"] >= 1
+
+
+def test_a_batch_whose_folders_go_away_shows_tracebacks_and_neither_log_nor_report(tmp_path, capsys):
+    checkout = new_checkout(tmp_path)
+    write_notebook(checkout, "01_bad", "1 / 0")
+    assert run_batch(Order(), checkout, kept=False) == 1
+    printed = capsys.readouterr().out
+    assert "----> 1 1 / 0" in printed
+    assert "log:" not in printed and "Report" not in printed and "report" not in printed
 
 
 def test_a_second_batch_takes_what_is_done_and_runs_the_rest_again(tmp_path, capsys):

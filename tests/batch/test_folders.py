@@ -21,7 +21,7 @@ def checkout(tmp_path):
     return Checkout(tmp_path)
 
 
-def carry_out(checkout, run=RUN, outcome=DONE, text="{}"):
+def carry_out(checkout, run=RUN, outcome=DONE, text='{"cells": []}'):
     folder = new_working_folder(checkout, run)
     run.save(folder)
     (folder / "notebook.ipynb").write_text(text)
@@ -46,6 +46,13 @@ def test_a_run_shows_nothing_until_it_has_ended(checkout):
 def test_an_incomplete_folder_is_no_result(checkout, missing):
     finish(checkout)
     (RUN.folder(checkout) / missing).unlink()
+    assert result(checkout, RUN) is None
+
+
+@pytest.mark.parametrize("damage", ["", '{"cells": [{"cell_', "[]", "{}", "\x00\x00\x00"])
+def test_a_folder_with_a_damaged_notebook_is_no_result(checkout, damage):
+    finish(checkout)
+    (RUN.folder(checkout) / "notebook.ipynb").write_text(damage)
     assert result(checkout, RUN) is None
 
 

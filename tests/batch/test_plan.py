@@ -95,7 +95,6 @@ BAD = {
     "minutes": ("quick:\n  - {notebook: 01_first, minutes: -1}\n", "minutes above 0"),
     "input outside": ("quick:\n  - {notebook: 01_first, inputs: [../x]}\n", "below the checkout's root"),
     "input missing": ("quick:\n  - {notebook: 01_first, inputs: [data]}\n", "'data' does not exist"),
-    "no GPU": ("quick:\n  - {notebook: 01_first, gpus: 1}\n", "needs an NVIDIA GPU"),
 }
 
 

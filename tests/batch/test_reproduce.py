@@ -27,8 +27,10 @@ def again(monkeypatch):
     """Let the second batch measure what the test says, without kernels; returns what it was asked."""
     asked = {}
 
-    def run_batch(order, copy, build_report):
-        asked.update(order=order, copy=copy, files=sorted(path for path in copy.root.rglob("*") if path.is_file()))
+    def run_batch(order, copy, kept):
+        asked.update(
+            kept=kept, order=order, copy=copy, files=sorted(path for path in copy.root.rglob("*") if path.is_file())
+        )
         asked["artifacts"] = os.environ["SIX_PAPERS_ARTIFACTS"]
         for number, run in enumerate(runs(copy)):
             if asked.get("record", True):
@@ -120,6 +122,23 @@ def test_a_batch_that_did_not_end_well_is_no_success(checkout, again):
     put_all(checkout)
     again["status"] = 1
     assert reproduce(checkout, "cpu", "toy") == 1
+
+
+def test_where_all_runs_fail_nothing_is_said_of_metrics(checkout, again, capsys):
+    put_all(checkout)
+    again.update(failed=[0, 1], status=1)
+    assert reproduce(checkout, "cpu", "toy") == 1
+    printed = capsys.readouterr().out
+    assert "2 runs could not be compared" in printed and "none of" not in printed
+
+
+def test_only_runs_that_were_compared_are_counted(checkout, again, capsys):
+    put_all(checkout)
+    again.update(failed=[0], status=1)
+    assert reproduce(checkout, "cpu", "toy") == 1
+    printed = capsys.readouterr().out
+    assert "1 run measured again against reports/runs: none of 7 metrics moved; 1 could not be compared." in printed
+    assert again["kept"] is False  # the copy goes away: its paths would lead nowhere
 
 
 def test_an_interruption_is_passed_on(checkout, again, capsys):

@@ -46,8 +46,10 @@ def put_run(checkout: Checkout, run: Run, status: RunStatus = RunStatus.DONE, **
     folder = run.folder(checkout)
     folder.mkdir(parents=True, exist_ok=True)
     run.save(folder)
-    (folder / NOTEBOOK_FILE).write_text("{}")
-    made = replace(toy_record(checkout), metrics=errors(checkout, **metrics), parameters=run.parameters)
+    (folder / NOTEBOOK_FILE).write_text('{"cells": []}')
+    made = replace(
+        toy_record(checkout), metrics=errors(checkout, **metrics), notebook=run.notebook, parameters=run.parameters
+    )
     (folder / RECORD_FILE).write_text(to_json(replace(made, provenance=provenance(checkout))))
     error = None if status is RunStatus.DONE else CellError(1, "ValueError", "no")
     Outcome(status, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00", 1.0, error).save(folder)

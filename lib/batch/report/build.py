@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lib.batch.report.external import external_references
 from lib.batch.report.index import Pages, index_page
+from lib.batch.report.notices import failures, notices
 from lib.batch.report.record_page import record_page
 from lib.batch.report.run_rows import BuiltRun
 from lib.batch.run import NOTEBOOK_FILE, OUTCOME_FILE, RUN_FILE, Outcome, Run, RunFileError, run_folders
@@ -48,13 +49,15 @@ class _Stamp:
 def build_report(checkout: Checkout, profile: str) -> Path:
     """Build the pages that are missing or outdated, and the index; return the index.
 
+    Prints a notice of what is wrong with pages of earlier batches, with records and with claims.
+
     Args:
         checkout: Where the runs and the records lie.
-        profile: The profile that the index shows first.
+        profile: The profile that the index shows first; its last batch is answerable for its own pages.
 
     Raises:
-        ReportError: A formula cannot be shown, or a page refers to something outside itself. All pages are built then,
-            too, with the faulty formula as its source.
+        ReportError: In a page of the last batch a formula cannot be shown, or something outside the page is referred
+            to. All pages are built then, too, with the faulty formula as its source.
     """
     from lib.ledger.boards import board
 
@@ -63,14 +66,16 @@ def build_report(checkout: Checkout, profile: str) -> Path:
     verdicts = board(checkout)
     measured_by = _measured_by(checkout, list(stamps))
     records = _record_pages(checkout, measured_by, {fault.where: str(fault) for fault in verdicts.faults})
-    faults = tuple(
-        f"{checkout.relative(folder)}: {fault}" for folder, stamp in stamps.items() for fault in stamp.faults
-    )
-    index = index_page(verdicts, Pages(runs, records, measured_by, faults), checkout, profile)
+    faults = {folder: stamp.faults for folder, stamp in stamps.items() if stamp.faults}
+    shown = tuple(f"{checkout.relative(folder)}: {fault}" for folder, found in faults.items() for fault in found)
+    index = index_page(verdicts, Pages(runs, records, measured_by, shown), checkout, profile)
     _write(checkout.index, index)
-    faults += tuple(f"{checkout.relative(checkout.index)}: {each}" for each in external_references(index))
-    if faults:
-        raise ReportError("the report is built, but:\n  " + "\n  ".join(faults))
+    for notice in notices(checkout, profile, faults, verdicts):
+        print(f"notice: {notice}", flush=True)
+    wrong = failures(checkout, profile, faults)
+    wrong += tuple(f"{checkout.relative(checkout.index)}: {each}" for each in external_references(index))
+    if wrong:
+        raise ReportError("the report is built, but:\n  " + "\n  ".join(wrong))
     return checkout.index
 
 

@@ -15,6 +15,7 @@ from traitlets.config import Config
 
 from lib.batch.report.code import highlighted
 from lib.batch.report.figures import described, png_size, thumbnail
+from lib.batch.report.long_outputs import cut_long_outputs
 from lib.batch.report.prose import Heading, Place, Prose
 
 RECORD = "record"  # the id of the cell that a verdict links to
@@ -68,6 +69,7 @@ def render_cells(notebook: NotebookNode, place: Place, failed: int | None = None
     """
     anchors = _anchors(notebook)
     for index, cell in enumerate(notebook.cells):
+        cut_long_outputs(cell)
         cell.metadata["page"] = _about(cell, anchors[index], index == failed)
     prose = Prose(place)
     exporter = _Exporter(prose, place)

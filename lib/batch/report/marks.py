@@ -3,25 +3,30 @@
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT, _EDGE = 136, 20, 7  # pixels
+_SAME = 1e-3  # of the paper's value: less than half a pixel apart
+_SHOWN = 0.5  # of the larger number, at least
 
 
 def drawing(measured: float | None, interval: tuple[float, float] | None, paper: float | None) -> Markup:
     """Return a line with the measured number (dot), its interval (bar) and the paper's number (tick).
 
-    Nothing is drawn without both numbers: a dot alone on a line has no scale. The numbers stand in the table, so the
-    drawing is hidden from readers who do not see it.
+    Nothing is drawn where nothing could be seen: without both numbers, beside a paper's 0 (a rounding error has no
+    scale against it), and where two numbers without an interval are as good as equal. The numbers stand in the table,
+    so the drawing is hidden from readers who do not see it.
 
     Args:
         measured: The number that decided a verdict.
         interval: Its interval, low and high.
         paper: The paper's one number.
     """
-    if measured is None or paper is None:
+    if measured is None or not paper:
+        return Markup("")
+    if interval is None and abs(measured - paper) < _SAME * abs(paper):
         return Markup("")
     low, high = interval or (measured, measured)
     values = (low, high, measured, paper)
-    # At least a quarter of the number is shown, so that what agrees to a per cent looks as if it did.
-    span = max(max(values) - min(values), 0.25 * max(map(abs, values))) or 1.0
+    # At least half of the number is shown, so that what agrees to a per cent looks as if it did.
+    span = max(max(values) - min(values), _SHOWN * max(map(abs, values)))
     start = (max(values) + min(values) - span) / 2
 
     def at(value: float) -> str:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lib.batch.errors import PlanError
+from lib.batch.plan import planned_experiments
+from lib.batch.previous import experiment
 from lib.batch.report.layout import duration, words
 from lib.batch.run import BatchEntry, BatchSummary, Outcome, Run, RunFileError, RunStatus
 from lib.checkout import Checkout
@@ -77,12 +80,15 @@ def _profile(checkout: Checkout, profile: str, built: list[BuiltRun], anchors: s
     prefix = checkout.relative(checkout.runs)
     entries = {f"{prefix}/{entry.folder}": entry for entry in batch.runs} if batch else {}
     own = sorted((each for each in built if each.run.profile == profile), key=_place)
+    dropped = _dropped(checkout, profile, [each for each in own if each.folder not in entries])
     views = []
     for each in own:
-        views.append(_view(each, entries.get(each.folder), "" if each.run.notebook in anchors else each.run.notebook))
+        origin = "not in the plan" if each.folder in dropped else "earlier batch"
+        anchor = "" if each.run.notebook in anchors else each.run.notebook
+        views.append(_view(each, entries.get(each.folder), anchor, origin))
         anchors.add(each.run.notebook)
     machine = _machine(batch.machine) if batch else ()
-    return ProfileView(profile, tuple(views), _summary(batch, own), _changes(views), machine)
+    return ProfileView(profile, tuple(views), _summary(batch, own) + _leaving(len(dropped)), _changes(views), machine)
 
 
 def _place(each: BuiltRun) -> tuple[Any, ...]:
@@ -95,9 +101,27 @@ def _place(each: BuiltRun) -> tuple[Any, ...]:
     )
 
 
-def _view(built: BuiltRun, entry: BatchEntry | None, anchor: str) -> RunView:
+def _dropped(checkout: Checkout, profile: str, doubtful: list[BuiltRun]) -> set[str]:
+    """Return the folders of runs that batch.yaml asks for no more; none where it cannot be read."""
+    if not doubtful:
+        return set()  # all are of the last batch: no need to read a notebook
+    try:
+        planned = planned_experiments(checkout, profile)
+    except PlanError:
+        return set()
+    return {each.folder for each in doubtful if experiment(each.run) not in planned}
+
+
+def _leaving(count: int) -> str:
+    if not count:
+        return ""
+    folders = "its folder is deleted" if count == 1 else "their folders are deleted"
+    return f"; {words(count, 'run')} not in the plan any more, shown until {folders}"
+
+
+def _view(built: BuiltRun, entry: BatchEntry | None, anchor: str, origin: str) -> RunView:
     if entry is None:
-        return RunView(built, anchor, "earlier batch", "", "")
+        return RunView(built, anchor, origin, "", "")
     if entry.cached:
         return RunView(built, anchor, "cached", "", "")
     before, now = entry.previous_duration_s, entry.duration_s

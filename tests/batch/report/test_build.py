@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from lib.batch.report import ReportError, build, build_report
-from lib.batch.run import Outcome, RunStatus
+from lib.batch.run import BatchEntry, BatchSummary, Outcome, RunStatus
 from lib.checkout import Checkout
 from tests.batch.report import samples
 
@@ -99,6 +99,42 @@ def test_a_faulty_page_stops_no_other_and_is_named_at_every_call(checkout):
             build_report(checkout, "quick")
     assert all((folder(checkout, letter) / "page.html").is_file() for letter in "abc")
     assert "nonsense" in checkout.index.read_text()
+
+
+def put_bad(checkout, letter="c"):
+    bad = new_notebook(cells=[new_markdown_cell("![x](gone.png)")])
+    return samples.write_run(checkout, samples.a_run(key=letter * 12), samples.an_outcome(), bad)
+
+
+def a_batch_of(checkout, *letters):
+    names = [folder(checkout, letter).relative_to(checkout.runs).as_posix() for letter in letters]
+    entries = tuple(BatchEntry(name, False, RunStatus.DONE, 1.0) for name in names)
+    BatchSummary("quick", "x", "y", 1, entries).save(checkout)
+
+
+def test_a_bad_page_of_an_earlier_batch_is_a_notice_with_its_remedy_and_no_failure(checkout, capsys):
+    bad = put_bad(checkout)
+    a_batch_of(checkout, "a", "b")
+    for _ in range(2):
+        assert build_report(checkout, "quick") == checkout.index
+        printed = capsys.readouterr().out
+        assert f"notice: {checkout.relative(bad)}: " in printed and "gone.png" in printed
+        assert "delete that folder" in printed and "--fresh" in printed
+
+
+def test_a_bad_page_of_this_batch_is_a_failure(checkout):
+    put_bad(checkout)
+    a_batch_of(checkout, "a", "c")
+    with pytest.raises(ReportError, match=r"(?s)-cccccccccccc: .*gone\.png.*--fresh"):
+        build_report(checkout, "quick")
+
+
+def test_what_is_wrong_with_a_record_is_said_and_is_no_failure(checkout, capsys):
+    record = samples.write_record(checkout, samples.a_run(key="a" * 12))
+    record.write_text("{")
+    build_report(checkout, "quick")
+    printed = capsys.readouterr().out
+    assert f"notice: {checkout.relative(record)}: " in printed and "Remedy: " in printed
 
 
 def test_a_run_that_is_being_written_or_is_not_a_batchs_is_left_out(checkout):

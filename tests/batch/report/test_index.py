@@ -1,7 +1,9 @@
 import re
 from dataclasses import replace
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from lib.batch.report.index import Pages, index_page
 from lib.batch.report.layout import duration, literal, moment, number
@@ -94,7 +96,26 @@ def test_a_drawing_needs_one_number_of_the_paper(index):
     assert drawing(None, None, 1.0) == ""
 
 
-@pytest.mark.parametrize("values", [(0.0, None, 0.0), (-3.0, (-4.0, -2.0), 5.0), (1e-9, None, 1e9), (5, None, 5)])
+@pytest.mark.parametrize("paper", [0, 0.0])
+def test_nothing_is_drawn_beside_a_paper_that_says_0_for_there_is_no_scale(paper):
+    assert drawing(2e-15, None, paper) == ""
+    assert drawing(0.0, (-1.0, 1.0), paper) == ""
+
+
+def test_nothing_is_drawn_where_the_numbers_are_the_same_to_a_tenth_of_a_per_cent():
+    assert drawing(1.0005, None, 1.0) == drawing(-1.0005, None, -1.0) == ""
+    assert drawing(1.0005, (0.9, 1.1), 1.0) != ""
+    assert drawing(1.002, None, 1.0) != ""
+
+
+@pytest.mark.parametrize("measured", [1.05, 0.95, -1.05])
+def test_a_twentieth_of_a_number_is_drawn_as_a_small_difference(measured):
+    paper = 1.0 if measured > 0 else -1.0
+    dot, tick = re.search(r'cx="([\d.]+)".*M([\d.]+) 2V', drawing(measured, None, paper)).groups()
+    assert 2 < abs(float(tick) - float(dot)) < 15
+
+
+@pytest.mark.parametrize("values", [(0.0, None, 5.0), (-3.0, (-4.0, -2.0), 5.0), (1e-9, None, 1e9), (5, (5, 5), 5)])
 def test_a_drawing_stays_inside_its_box(values):
     places = [
         float(place)
@@ -155,12 +176,38 @@ def test_the_wanted_profile_comes_first(tmp_path):
     [
         ([entry()], "fresh"),
         ([entry(cached=True)], "cached"),
-        ([], "earlier batch"),
+        ([], "not in the plan"),
     ],
 )
 def test_a_run_says_whether_the_last_batch_ran_it(tmp_path, known, words):
     html = an_index(tmp_path, a_built_run(), batch=a_batch(*known))
     assert f"<span>{words}</span>" in html
+
+
+def a_plan(tmp_path, batch=""):
+    folder = tmp_path / "notebooks" / "onebit"
+    folder.mkdir(parents=True)
+    source = "seed: int = 0\nrank: int = 1\nnote: str | None = None"
+    cell = new_code_cell(source, metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[cell]), folder / "01_separate_sign_and_value.ipynb")
+    (folder / "batch.yaml").write_text(batch)
+
+
+def test_a_run_that_the_plan_still_has_is_of_an_earlier_batch_whatever_its_code_was(tmp_path):
+    a_plan(tmp_path)
+    html = an_index(tmp_path, a_built_run(), a_built_run("b", seed=7))
+    assert html.count("<span>earlier batch</span>") == 1
+    assert html.count("<span>not in the plan</span>") == 1
+
+
+def test_a_profile_that_no_batch_file_has_any_more_is_not_in_the_plan(tmp_path):
+    a_plan(tmp_path)
+    assert "<span>not in the plan</span>" in an_index(tmp_path, a_built_run(profile="night"))
+
+
+def test_with_a_batch_file_that_cannot_be_read_nothing_is_said_of_the_plan(tmp_path):
+    a_plan(tmp_path, "quick: [")
+    assert "<span>earlier batch</span>" in an_index(tmp_path, a_built_run())
 
 
 def test_a_cached_run_is_not_compared_with_itself(tmp_path):

@@ -234,6 +234,34 @@ def test_a_page_without_figures_is_small(tmp_path):
     assert len(page.html.encode()) < 150_000
 
 
+def test_a_long_output_is_cut_with_a_note_that_names_where_the_rest_is(tmp_path):
+    page = page_of(tmp_path, code("x", new_output("stream", text="0123456789abcde\n" * 200_000)), code("'short'"))
+    assert len(page.html) < 700_000
+    note = "cut here: 500 of 3 200 kB are shown; the rest is in notebook.ipynb beside this page, and what was printed"
+    assert note in page.html.replace("\u202f", " ")
+    assert page.faults == ()
+
+
+@pytest.mark.parametrize("kind", ["plain", "html", "latex"])
+def test_what_is_displayed_at_length_is_cut_too(tmp_path, kind):
+    page = page_of(tmp_path, code("x", shown(**{"plain": "p" * 600_000, kind: "q" * 600_000})))
+    assert len(page.html) < 700_000
+    assert "cut here" in page.html
+
+
+def test_many_outputs_of_one_cell_are_cut_together(tmp_path):
+    outputs = [new_output("display_data", {"text/plain": f"{number:06d}" * 1000}) for number in range(200)]
+    page = page_of(tmp_path, code("x", *outputs))
+    assert len(page.html) < 700_000
+    assert page.html.count("cut here") == 1
+
+
+def test_pictures_and_short_outputs_are_not_cut(tmp_path):
+    html = page_of(tmp_path, code("x", shown(png="A" * 600_000), new_output("stream", text="y" * 400_000))).html
+    assert "A" * 600_000 in html and "y" * 400_000 in html
+    assert "cut here" not in html
+
+
 def test_provenance_stands_in_the_footer(tmp_path):
     checkout = samples.sample_checkout(tmp_path)
     run = samples.a_run(seed=1)
