@@ -11,7 +11,7 @@ loaded, it registers at once.
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -31,25 +31,31 @@ def register_when_needed() -> None:
 
 
 class _Wait(MetaPathFinder):
-    """Finds the registry as Python would, has it registered in once it has run, and is gone after that."""
+    """Finds the registry as Python would, and has the method registered once it has run; then it is gone."""
+
+    looking = False  # asking the other finders, this one among them
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != _REGISTRY:
+        if fullname != _REGISTRY or self.looking:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec is None or spec.loader is None:
-            return None
-        run = spec.loader.exec_module
+        self.looking = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self.looking = False
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = self._then_register(spec.loader.exec_module)
+        return spec
 
+    def _then_register(self, run: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
         def run_and_register(module: ModuleType) -> None:
             run(module)
             _register(module)
+            sys.meta_path.remove(self)
 
-        spec.loader.exec_module = run_and_register
-        return spec
+        return run_and_register
 
 
 def _register(registry: ModuleType) -> None:

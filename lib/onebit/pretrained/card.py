@@ -50,17 +50,26 @@ and computes `((x * g) @ signs.T) * h`{norm_formula}. Everything else is stored 
 
 
 def save_model(
-    model: "PreTrainedModel", folder: Path | str, tokenizer: "PreTrainedTokenizerBase | None" = None
+    model: "PreTrainedModel",
+    folder: Path | str,
+    tokenizer: "PreTrainedTokenizerBase | None" = None,
+    name: str | None = None,
 ) -> Path:
     """Write a OneBit model as a checkpoint of transformers, with its model card (README.md), and return the folder.
 
     `model.save_pretrained` alone writes the same checkpoint without the card.
 
+    Args:
+        model: As `quantise`, `replace_projections` or `from_pretrained` returns it.
+        folder: Made if it is not there.
+        tokenizer: Saved too, if given.
+        name: What the card calls the model; the folder that it was loaded from by default.
+
     Raises:
         ModelError: The model has no OneBit projections.
     """
     folder = Path(folder)
-    card = model_card(model)
+    card = model_card(model, name)
     model.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
@@ -68,8 +77,8 @@ def save_model(
     return folder
 
 
-def model_card(model: "PreTrainedModel") -> str:
-    """Return the model card, Markdown.
+def model_card(model: "PreTrainedModel", name: str | None = None) -> str:
+    """Return the model card, Markdown; arguments as in `save_model`.
 
     Raises:
         ModelError: The model has no OneBit projections.
@@ -78,7 +87,7 @@ def model_card(model: "PreTrainedModel") -> str:
     stored = sum(layer.matrix.nbytes for layer in onebit_layers(model).values())
     norm = "Each projection ends in a LayerNorm without affine part." if config.post_layer_norm else ""
     return _CARD.format(
-        name=Path(model.config.name_or_path or type(model).__name__).name,
+        name=name or Path(model.config.name_or_path or type(model).__name__).name,
         layers=len(onebit_layers(model)),
         model=type(model).__name__,
         bits=8 * stored / memory.weights,

@@ -56,13 +56,14 @@ def quantise(
     Raises:
         ModelError: There are no projections, or the model is quantised already.
         ValueError: A weight is not finite, or with `post_layer_norm` a row is all zero; the message names the tensor.
-        CheckpointError: A scale does not fit fp16.
+        CheckpointError: A scale does not fit fp16; the model is then half converted: load it again.
     """
     config = OneBitConfig(post_layer_norm, modules_to_not_convert)
     linears = _dense_projections(model, config)
+    for name, linear in linears.items():  # all of them first: an error leaves the model as it was
+        _check_weight(linear.weight.detach(), f"{name}.weight", post_layer_norm)
     decomposed = (
-        (name, _decompose(linears.pop(name), f"{name}.weight", split, post_layer_norm))
-        for name in progress(list(linears), "SVID")
+        (name, _decompose(linears.pop(name), f"{name}.weight", split)) for name in progress(list(linears), "SVID")
     )
     return replace_projections(model, decomposed, config)
 
@@ -144,16 +145,20 @@ def named_projections(model: torch.nn.Module, config: OneBitConfig) -> dict[str,
     return projections
 
 
-def _decompose(linear: torch.nn.Linear, name: str, split: Split, post_layer_norm: bool) -> OneBitMatrix:
-    weight = linear.weight.detach()
-    parts = svid(weight, split, name)
+def _check_weight(weight: torch.Tensor, name: str, post_layer_norm: bool) -> None:
+    if not (finite := weight.isfinite()).all():
+        row, column = (~finite).nonzero()[0].tolist()
+        raise ValueError(f"{name} holds {weight[row, column].item()} at [{row}, {column}]; SVID needs finite weights")
     if post_layer_norm and (zero := (weight == 0).all(dim=1)).any():
         # Without the LayerNorm such an output is 0, as it should be; with it, it becomes minus the others' mean.
         raise ValueError(
             f"{name} has an all-zero row, {zero.nonzero()[0].item()}, which no LayerNorm keeps at zero: "
             "quantise with post_layer_norm=False, or leave this projection dense through modules_to_not_convert"
         )
-    return OneBitMatrix.from_svid(parts, name)
+
+
+def _decompose(linear: torch.nn.Linear, name: str, split: Split) -> OneBitMatrix:
+    return OneBitMatrix.from_svid(svid(linear.weight.detach(), split, name), name)
 
 
 def _mark(model: "PreTrainedModel", config: OneBitConfig) -> None:

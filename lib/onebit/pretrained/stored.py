@@ -1,7 +1,7 @@
 """Look at a checkpoint's files before transformers reads them.
 
-For a tensor that is not in the files transformers makes up random values and prints a table; here that is an error. Only
-headers are read.
+For a tensor that is not in the files transformers makes up random values and prints a table; here that is an error.
+Only headers are read.
 """
 
 from collections.abc import Iterable, Sequence

@@ -48,6 +48,7 @@ def test_a_weight_that_is_not_finite_is_named():
     model.model.layers[1].mlp.up_proj.weight.data[2, 3] = float("nan")
     with pytest.raises(ValueError, match=r"model\.layers\.1\.mlp\.up_proj\.weight holds nan at \[2, 3\]"):
         quantise(model)
+    assert isinstance(model.model.layers[0].self_attn.q_proj, torch.nn.Linear)  # and the model is as it was
 
 
 def test_an_all_zero_row_under_a_layer_norm_is_named():
@@ -55,6 +56,13 @@ def test_an_all_zero_row_under_a_layer_norm_is_named():
     model.model.layers[0].self_attn.k_proj.weight.data[5] = 0
     with pytest.raises(ValueError, match=r"layers\.0\.self_attn\.k_proj\.weight has an all-zero row, 5"):
         quantise(model, post_layer_norm=True)
+
+
+def test_an_all_zero_row_without_a_layer_norm_gives_zero():
+    model = tiny.untied_llama()
+    model.model.layers[0].self_attn.k_proj.weight.data[5] = 0
+    k = quantise(model).model.layers[0].self_attn.k_proj
+    assert (k(torch.randn(4, 64))[:, 5] == 0).all()
 
 
 def test_quantising_twice_is_refused():

@@ -53,7 +53,7 @@ def test_what_is_not_quantised_passes_unchanged(released):
 
 def test_the_model_computes_the_released_layers_and_saves(latent, released, tmp_path):
     reference, ids = tiny.untied_llama(), torch.arange(10)[None]
-    for name, module in list(reference.named_modules()):
+    for name in [name for name, _ in reference.named_modules()]:
         if is_projection(f"{name}.weight"):
             scales = [released[f"{name}.{part}"].half().float() for part in ("input_factor", "weight_scale")]
             reference.set_submodule(name, _Released(latent[f"{name}.weight"], *scales))

@@ -35,7 +35,9 @@ print(json.dumps(result))
 _ONEBIT_FIRST = (
     "import lib.onebit\nassert 'transformers' not in sys.modules\nfrom transformers import AutoModelForCausalLM"
 )
-_TRANSFORMERS_FIRST = "from transformers import AutoModelForCausalLM\nfrom lib import onebit"
+_TRANSFORMERS_FIRST = (
+    "import transformers.quantizers.auto\nfrom transformers import AutoModelForCausalLM\nfrom lib import onebit"
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def saved(tmp_path_factory):
     return {name: (save_model(model, root / name), model) for name, model in models.items()}
 
 
-@pytest.mark.parametrize("imports", [_ONEBIT_FIRST, _TRANSFORMERS_FIRST])
+@pytest.mark.parametrize("imports", [_ONEBIT_FIRST, _TRANSFORMERS_FIRST], ids=["onebit first", "transformers first"])
 def test_another_process_loads_every_way_and_generates_the_same_ids(saved, imports):
     answers = json.loads(_python(_LOAD.format(imports=imports), *(str(folder) for folder, _ in saved.values())))
     expected = {str(folder): [tiny.generate(model), projection_memory(model).bytes] for folder, model in saved.values()}
@@ -108,12 +110,6 @@ def test_the_model_card_warns_of_the_missing_import(saved):
 
 def test_importing_the_room_loads_neither_torch_nor_transformers():
     assert _python("import sys, lib.onebit; print({'torch', 'transformers'} & set(sys.modules))").strip() == "set()"
-
-
-def test_importing_the_room_leaves_transformers_errors_alone():
-    script = "import lib.onebit, transformers.quantizers\nfrom transformers.quantizers.auto import nothing_of_the_kind"
-    with pytest.raises(AssertionError, match="cannot import name 'nothing_of_the_kind'"):
-        _python(script)
 
 
 def _python(script: str, *arguments: str) -> str:
