@@ -5,11 +5,16 @@
     save_checkpoint(path, {"layer": matrix})
 
 The paper's symbols: W [m, n] has m outputs and n inputs; g (n values, input side) scales inputs, h (m values, output
-side) scales outputs. Left out so far: training (section 3.4) and the layer's LayerNorm (Eq. 3).
+side) scales outputs. Left out so far: training (section 3.4).
+
+`lib.onebit.pretrained` makes whole models checkpoints of transformers. Importing this package registers the method
+"onebit" there, so that `AutoModelForCausalLM.from_pretrained(folder)` works; it costs no time before transformers
+itself is imported (see `registration`).
 """
 
 from lib.onebit.checkpoint import CheckpointError, OneBitCheckpoint, OneBitMatrix, load_checkpoint, save_checkpoint
 from lib.onebit.packing import pack_signs, packed_bytes, unpack_signs
+from lib.onebit.registration import register_when_needed
 from lib.onebit.svid import Split, Svid, onebit_linear, relative_error, sign, svid
 
 __all__ = [
@@ -28,3 +33,5 @@ __all__ = [
     "svid",
     "unpack_signs",
 ]
+
+register_when_needed()
