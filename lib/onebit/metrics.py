@@ -84,15 +84,15 @@ class MultiplyBySigns(Metrics):
         layers: Shapes of the layers, "outputs×inputs", from the smallest to the largest.
         threads: Threads of the processor.
         exact_cases: Products that were held against float64.
-        largest_error: Largest difference of an output from float64, in units of the outputs' root mean square.
+        largest_error: Largest relative error of a product against float64, ||Y - Y64|| / ||Y64||.
         weights_fp32_over_packed: Bytes of the fp32 weights over those of the packed tensor, largest layer.
         weights_bf16_over_packed: The same of bf16 weights.
         moved_bf16_over_packed: Bytes that one row's product moves, activations and vectors too: bf16 over packed.
         speedups: Of the largest layer at one row, by repetition.
         speedup_by_case: By layer and number of rows.
         microseconds: Median time by layer, number of rows and product.
-        read_gigabytes_per_s: Bandwidth of reading memory, one thread.
-        unpack_first: Time of unpacking and then multiplying over that of the fastest dense product, same case as `speedups`.
+        read_gigabytes_per_s: Bandwidth of reading memory, in 10^9 bytes a second.
+        unpack_first: Time of unpacking, then multiplying, over the fastest dense product's; one row, largest layer.
     """
 
     layers: tuple[str, ...]
@@ -115,7 +115,7 @@ class MultiplyBySignsOnGpu(Metrics):
 
     Attributes:
         exact_cases: Products that were held against float64.
-        largest_error: Largest difference of an output from float64, in units of the outputs' root mean square.
+        largest_error: Largest relative error of a product against float64, ||Y - Y64|| / ||Y64||.
         speedup_by_case: Time of cuBLAS over that of the packed layer, by layer and number of rows.
         microseconds: Median time by layer, number of rows and product.
     """

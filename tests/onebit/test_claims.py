@@ -63,7 +63,7 @@ GOOD_GPU = MultiplyBySignsOnGpu(
     model="one layer",
     model_parameters=0,
     exact_cases=4,
-    largest_error=0.01,
+    largest_error=1e-6,
     speedup_by_case={"4096×4096, 1 row": 5.0, "4096×4096, 2048 rows": 0.9},
     microseconds={},
 )
@@ -158,7 +158,7 @@ def test_one_bad_number_on_a_cpu_fails_c17(change):
     assert status("C17", replace(GOOD_SPEED, **change), GOOD_GPU) is Status.FAILS
 
 
-@pytest.mark.parametrize("change", [{"speedup_by_case": {"4096×4096, 1 row": 0.9}}, {"largest_error": 0.5}])
+@pytest.mark.parametrize("change", [{"speedup_by_case": {"4096×4096, 1 row": 0.9}}, {"largest_error": 0.01}])
 def test_one_bad_number_on_a_gpu_fails_c17(change):
     assert status("C17", GOOD_SPEED, replace(GOOD_GPU, **change)) is Status.FAILS
 
