@@ -1,12 +1,12 @@
 """What OneBit claims (Xu et al., NeurIPS 2024, arXiv 2402.11295v6), and how each claim is judged here.
 
-C1-C4 and the first half of C5 are judged on notebooks 01 and 02. The others are about trained students and are listed
-with what they wait for.
+C1-C4 and the first half of C5 are judged on notebooks 01 and 02, C17 on 06. The others are about trained students and
+are listed with what they wait for.
 """
 
 from lib.ledger import Claim, Part
 from lib.onebit import judges
-from lib.onebit.metrics import CountTheBits, SeparateSignAndValue
+from lib.onebit.metrics import CountTheBits, MultiplyBySigns, MultiplyBySignsOnGpu, SeparateSignAndValue
 
 _SMALL = "SmolLM2-135M-Instruct (dequantised 4-bit weights)"
 _STUDENTS = "needs trained students: "
@@ -182,8 +182,12 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="times",
         paper_scale="an argument, never timed",
-        scale="kernels against dense fp32, bf16 and fp16",
-        parts=(Part("speed", None, None, "needs kernels that multiply packed signs, on CPU and GPU"),),
+        scale="kernels against the fastest of dense fp32 and bf16: a CPU up to 4096 × 4096, a GPU beyond",
+        parts=(
+            Part("speed on a CPU", MultiplyBySigns, judges.cpu_speed, "needs a run of notebook 06"),
+            Part("bytes", MultiplyBySigns, judges.bytes_moved, "needs a run of notebook 06"),
+            Part("speed on a GPU", MultiplyBySignsOnGpu, judges.gpu_speed, "needs a GPU"),
+        ),
     ),
     Claim(
         id="onebit.C18",

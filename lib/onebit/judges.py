@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 
-from lib.ledger import Verdict, above, agrees, all_of, below, exact, no_violations
-from lib.onebit.metrics import CountTheBits, SeparateSignAndValue
+from lib.ledger import Verdict, above, agrees, all_of, below, exact, no_violations, over_seeds
+from lib.onebit.metrics import CountTheBits, MultiplyBySigns, MultiplyBySignsOnGpu, SeparateSignAndValue
 
 
 def average_bits(measured: Sequence[CountTheBits]) -> Verdict:
@@ -54,3 +55,46 @@ def same_error(measured: Sequence[SeparateSignAndValue]) -> Verdict:
     """Judge the first half of C5: NMF reaches the error that SVD proves best."""
     basis = f"largest excess of NMF's relative squared error over SVD's, {measured[0].matrices} matrices"
     return below(exact(max(each.nmf_excess for each in measured), basis), 1e-6)
+
+
+def cpu_speed(measured: Sequence[MultiplyBySigns]) -> Verdict:
+    """Judge C17 on a CPU: one row through the largest layer, and through every other, is faster than the fastest dense.
+
+    A wrong product is not a fast one, so the error counts too.
+    """
+    # Repetitions within one process share its memory and its neighbours; where there are several runs, they count.
+    if len(measured) > 1:
+        largest = over_seeds([median(each.speedups) for each in measured], "run")
+    else:
+        largest = over_seeds(measured[0].speedups, "repetition")
+    slowest = over_seeds([min(_at_one_row(each.speedup_by_case)) for each in measured], "run")
+    error = exact(max(each.largest_error for each in measured), f"of {measured[0].exact_cases} products a run")
+    return all_of(
+        **{f"one_row_through_{measured[0].layers[-1]}_against_the_fastest_dense_product": above(largest, 1)},
+        the_layer_that_gains_least=above(slowest, 1),
+        largest_error_against_float64=below(error, 1e-5),
+    )
+
+
+def bytes_moved(measured: Sequence[MultiplyBySigns]) -> Verdict:
+    """Judge C17's bytes: a thirty-second of fp32 in memory, and fewer bytes to move than bf16 for a whole product."""
+    return all_of(
+        fp32_weights_over_packed=agrees(exact(measured[0].weights_fp32_over_packed, "from the tensors"), 32, 0),
+        bytes_moved_in_bf16_over_packed=above(
+            exact(min(each.moved_bf16_over_packed for each in measured), "one row, vectors included"), 1
+        ),
+    )
+
+
+def gpu_speed(measured: Sequence[MultiplyBySignsOnGpu]) -> Verdict:
+    """Judge C17 on a GPU: one row through every layer is faster than cuBLAS in bf16, and fp32 rows are exact."""
+    slowest = over_seeds([min(_at_one_row(each.speedup_by_case)) for each in measured], "run")
+    error = exact(max(each.largest_error for each in measured), f"of {measured[0].exact_cases} products a run")
+    return all_of(
+        one_row_through_the_layer_that_gains_least=above(slowest, 1),
+        largest_error_against_float64=below(error, 1e-5),
+    )
+
+
+def _at_one_row(by_case: dict[str, float]) -> list[float]:
+    return [ratio for name, ratio in by_case.items() if name.endswith(", 1 row")]

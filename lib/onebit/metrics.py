@@ -71,3 +71,56 @@ class CountTheBits(Metrics):
     model_reduction: float
     model_bits_per_parameter: float
     linear_average_bits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiplyBySigns(Metrics):
+    """06_multiply_by_signs on a CPU: the packed layer's kernels beside dense products.
+
+    A speed-up is the time of the fastest dense product (torch fp32, numpy fp32, torch bf16) over that of the packed
+    layer, in one process on the same threads.
+
+    Attributes:
+        layers: Shapes of the layers, "outputs×inputs", from the smallest to the largest.
+        threads: Threads of the processor.
+        exact_cases: Products that were held against float64.
+        largest_error: Largest relative error of a product against float64, ||Y - Y64|| / ||Y64||.
+        weights_fp32_over_packed: Bytes of the fp32 weights over those of the packed tensor, largest layer.
+        weights_bf16_over_packed: The same of bf16 weights.
+        moved_bf16_over_packed: Bytes that one row's product moves, activations and vectors too: bf16 over packed.
+        speedups: Of the largest layer at one row, by repetition.
+        speedup_by_case: By layer and number of rows.
+        microseconds: Median time by layer, number of rows and product.
+        read_gigabytes_per_s: Bandwidth of reading memory, in 10^9 bytes a second.
+        unpack_first: Time of unpacking, then multiplying, over the fastest dense product's; one row, largest layer.
+    """
+
+    layers: tuple[str, ...]
+    threads: int
+    exact_cases: int
+    largest_error: float
+    weights_fp32_over_packed: float
+    weights_bf16_over_packed: float
+    moved_bf16_over_packed: float
+    speedups: tuple[float, ...] = timing()
+    speedup_by_case: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    microseconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    read_gigabytes_per_s: float = timing()
+    unpack_first: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiplyBySignsOnGpu(Metrics):
+    """06_multiply_by_signs on a GPU: the Triton kernels beside cuBLAS bf16.
+
+    Attributes:
+        exact_cases: Products that were held against float64.
+        largest_error: Largest relative error of a product against float64, ||Y - Y64|| / ||Y64||.
+        speedup_by_case: Time of cuBLAS over that of the packed layer, by layer and number of rows.
+        microseconds: Median time by layer, number of rows and product.
+    """
+
+    exact_cases: int
+    largest_error: float
+    speedup_by_case: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    microseconds: dict[str, float] = timing()  # noqa: RUF009, makes a field

@@ -6,10 +6,10 @@ import pytest
 
 from lib.ledger import Status, judge
 from lib.onebit.claims import CLAIMS
-from lib.onebit.metrics import CountTheBits, SeparateSignAndValue
+from lib.onebit.metrics import CountTheBits, MultiplyBySigns, MultiplyBySignsOnGpu, SeparateSignAndValue
 
 BY_NUMBER = {claim.id.removeprefix("onebit."): claim for claim in CLAIMS}
-MEASURED = ("C1", "C2", "C3", "C4", "C5")
+MEASURED = ("C1", "C2", "C3", "C4", "C5", "C17")
 
 GOOD_SPLIT = SeparateSignAndValue(
     model="tiny",
@@ -42,6 +42,30 @@ GOOD_COUNT = CountTheBits(
     model_reduction=73.7,
     model_bits_per_parameter=4.2,
     linear_average_bits=1.043,
+)
+GOOD_SPEED = MultiplyBySigns(
+    model="one layer",
+    model_parameters=0,
+    layers=("576×576", "4096×4096"),
+    threads=1,
+    exact_cases=8,
+    largest_error=1e-6,
+    weights_fp32_over_packed=32.0,
+    weights_bf16_over_packed=16.0,
+    moved_bf16_over_packed=15.5,
+    speedups=(18.0, 20.0, 19.0),
+    speedup_by_case={"576×576, 1 row": 1.8, "4096×4096, 1 row": 19.0, "576×576, 256 rows": 0.9},
+    microseconds={},
+    read_gigabytes_per_s=27.0,
+    unpack_first=40.0,
+)
+GOOD_GPU = MultiplyBySignsOnGpu(
+    model="one layer",
+    model_parameters=0,
+    exact_cases=4,
+    largest_error=1e-6,
+    speedup_by_case={"4096×4096, 1 row": 5.0, "4096×4096, 2048 rows": 0.9},
+    microseconds={},
 )
 
 
@@ -107,3 +131,43 @@ def test_random_matrices_of_several_seeds_add_up_and_the_models_count_once():
 def test_the_numbers_shown_are_the_average_bits_and_the_smallest_reduction():
     assert judge(BY_NUMBER["C1"], [GOOD_COUNT]).measured == pytest.approx(1.0073, abs=5e-5)
     assert judge(BY_NUMBER["C2"], [GOOD_COUNT]).measured == 90.06
+
+
+def test_c17_holds_with_a_cpu_and_a_gpu():
+    assert status("C17", GOOD_SPEED, GOOD_GPU) is Status.HOLDS
+
+
+def test_c17_on_a_cpu_alone_holds_in_direction_and_names_the_gpu():
+    verdict = judge(BY_NUMBER["C17"], [GOOD_SPEED])
+    assert verdict.status is Status.HOLDS_IN_DIRECTION
+    assert verdict.measured == 19.0
+    assert "speed on a GPU is not measured: needs a GPU" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"speedups": (0.5, 0.6, 0.55)},
+        {"speedup_by_case": {"576×576, 1 row": 0.8, "4096×4096, 1 row": 19.0}},
+        {"largest_error": 1e-4},
+        {"weights_fp32_over_packed": 31.0},
+        {"moved_bf16_over_packed": 0.9},
+    ],
+)
+def test_one_bad_number_on_a_cpu_fails_c17(change):
+    assert status("C17", replace(GOOD_SPEED, **change), GOOD_GPU) is Status.FAILS
+
+
+@pytest.mark.parametrize("change", [{"speedup_by_case": {"4096×4096, 1 row": 0.9}}, {"largest_error": 0.01}])
+def test_one_bad_number_on_a_gpu_fails_c17(change):
+    assert status("C17", GOOD_SPEED, replace(GOOD_GPU, **change)) is Status.FAILS
+
+
+def test_repetitions_that_straddle_equality_leave_c17_open():
+    assert status("C17", replace(GOOD_SPEED, speedups=(0.5, 1.0, 2.5)), GOOD_GPU) is Status.INCONCLUSIVE
+
+
+def test_of_several_runs_the_interval_is_over_runs():
+    verdict = judge(BY_NUMBER["C17"], [GOOD_SPEED, replace(GOOD_SPEED, speedups=(30.0, 30.0, 10.0)), GOOD_SPEED])
+    assert "mean of 3 runs" in verdict.reason
+    assert verdict.measured == pytest.approx((19 + 30 + 19) / 3)
