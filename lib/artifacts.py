@@ -139,5 +139,8 @@ def _write_manifest(making: Path, name: str, recipe: Mapping[str, Any]) -> None:
     files = {
         path.relative_to(making).as_posix(): {"size": path.stat().st_size, "sha256": sha256(path)} for path in paths
     }
-    manifest = {"name": name, "recipe": dict(recipe), "files": files}
-    (making / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps({"name": name, "recipe": dict(recipe), "files": files}, indent=1, sort_keys=True)
+    (making / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    # safetensors writes files that only their owner can read; a store on a shared disk serves others too.
+    for path in paths:
+        path.chmod((making / MANIFEST).stat().st_mode)

@@ -18,6 +18,7 @@ from lib.checkout import Checkout
 
 _START_S = 120  # a kernel's start takes 1 s on a quiet machine
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PAPERMILLS_MARK = "papermill-error-cell-tag"
 _NO_SPACE = f"[Errno {errno.ENOSPC}]"
 _FREE_SPACE = "the disk is full: free some space, the same command then goes on from here"
 _KERNEL_DIED = (
@@ -46,7 +47,7 @@ def execute(run: Run, checkout: Checkout, folder: Path, guard: Guard) -> Outcome
     finally:
         end_processes(folder)  # what a cell started and left running
     if error:
-        _remove_papermills_marks(folder / NOTEBOOK_FILE)
+        _tidy(folder / NOTEBOOK_FILE)
     return Outcome(status, started, utc_now(), round(time.monotonic() - clock, 3), error)
 
 
@@ -117,14 +118,14 @@ def _explain(caught: Exception, run: Run, guard: Guard, cell: int | None) -> tup
     return RunStatus.FAILED, CellError(cell, type(caught).__name__, str(caught), traceback.format_exc())
 
 
-def _remove_papermills_marks(path: Path) -> None:
-    # papermill adds two red cells around an error; without them the outcome's cell index is that of the notebook.
+def _tidy(path: Path) -> None:
+    """Remove the two red cells that papermill puts around an error: the outcome's cell index is then the notebook's."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells = notebook["cells"]
-        notebook["cells"] = [
-            cell for cell in cells if "papermill-error-cell-tag" not in cell["metadata"].get("tags", [])
-        ]
+        notebook["cells"] = [cell for cell in cells if _PAPERMILLS_MARK not in cell["metadata"].get("tags", [])]
         write_json(path, notebook)
-    except (OSError, ValueError, KeyError):
+    except (ValueError, KeyError):
+        path.unlink()  # cut off by a full disk
+    except OSError:
         return  # nothing was written, or there is no room to write it: the outcome counts

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import zmq
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
@@ -37,7 +38,9 @@ class RunKernelManager(AsyncKernelManager):
         """ipykernel under this very interpreter."""
         return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
 
-    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:  # noqa: ANN401 - as the parent
+        # The user's own IPython start-up files and history must not reach a measurement.
+        options["env"] = {**options["env"], "IPYTHONDIR": str(Path(self.scratch) / "ipython")}
         await super()._async_launch_kernel(kernel_cmd, **options)
         note_kernel(Path(self.run_folder), self.provisioner.pid, Path(self.scratch))
 
@@ -56,8 +59,6 @@ def kernel_settings(folder: Path, transport: str) -> Iterator[Config]:
     config.RunKernelManager.scratch = str(scratch)
     config.RunKernelManager.connection_file = str(scratch / "k.json")
     config.RunKernelManager.transport = transport
-    # The user's own IPython start-up files and history must not reach a measurement.
-    os.environ["IPYTHONDIR"] = str(scratch / "ipython")
     try:
         yield config
     finally:

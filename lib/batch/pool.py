@@ -124,14 +124,17 @@ class LocalPool:
     def _settle(self, job: _Job) -> None:
         job.process.join()
         try:
-            job.future.set_result(ended(job.run, self._checkout, job.process.exitcode, job.started, utc_now()))
+            status = job.process.exitcode
+            job.future.set_result(ended(job.run, self._checkout, status, job.started, utc_now(), job.stopped))
         except Exception as error:  # must not end this thread: the other runs depend on it
             job.future.set_exception(error)
         job.process.close()
 
     def _end_all(self) -> None:
         while self._waiting:
-            self._waiting.popleft().future.cancel()
+            future = self._waiting.popleft().future
+            future.cancel()
+            future.set_running_or_notify_cancel()  # `wait` learns of a cancellation only through this
         for job in self._running:
             if not job.stopped:
                 job.stopped, job.limit = True, time.monotonic() + GRACE_S

@@ -2,7 +2,7 @@
 
 Started by the pool through multiprocessing (`work`), or on a cluster's node as a program:
 
-    python -m lib.batch.worker ROOT SINCE < run.json
+    python -m lib.batch.worker ROOT SINCE BATCH < run.json    # BATCH only marks the process
 """
 
 import errno
@@ -14,7 +14,7 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from lib.batch.folders import lock, new_working_folder, put_in_place, result
+from lib.batch.folders import lock, new_working_folder, put_in_place, result, working_folder
 from lib.batch.guard import EXIT_INTERRUPTED, Guard
 from lib.batch.json_files import from_json
 from lib.batch.orphans import KERNEL_FILE
@@ -37,13 +37,14 @@ def work(run: Run, root: Path, since: str) -> None:
     """
     guard = Guard()
     checkout = Checkout(root)
-    try:
-        with lock(checkout, run):
+    with lock(checkout, run):
+        try:
             sys.exit(_carry_out(run, checkout, since, guard))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.exit(EXIT_DISK_FULL)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            shutil.rmtree(working_folder(checkout, run), ignore_errors=True)
+            sys.exit(EXIT_DISK_FULL)
 
 
 def _carry_out(run: Run, checkout: Checkout, since: str, guard: Guard) -> int:
@@ -51,7 +52,10 @@ def _carry_out(run: Run, checkout: Checkout, since: str, guard: Guard) -> int:
     if taken is not None and taken.finished > since:
         return EXIT_TAKEN
     with ExitStack() as held:
-        # Imported here and not above: papermill is in the fork server already, elsewhere it takes a second.
+        # Here and not above: papermill is in the fork server already, elsewhere it takes two seconds, which are none of
+        # the run's own.
+        import papermill.execute  # noqa: F401
+
         from lib.batch import gpu
         from lib.batch.environment import set_environment
         from lib.batch.execute import execute

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from lib.ledger.metrics import Metrics
 
-_ID = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_-]*")
+_ID = re.compile(r"[a-z][a-z0-9_]*\.C\d+")
 
 
 class Status(StrEnum):

@@ -82,6 +82,8 @@ def _write(node: object, written: list[str]) -> None:
     elif isinstance(node, ast.Constant):
         written.append(ascii(node.value))  # repr of a string depends on the Unicode tables of the version
     elif isinstance(node, ast.AST):
+        if isinstance(node, ast.JoinedStr):  # 3.12 puts an empty text behind the braces of f"{x:{width}}"
+            node = ast.JoinedStr([each for each in node.values if getattr(each, "value", None) != ""])
         written.append(type(node).__name__ + "(")
         for name in node._fields:
             value = getattr(node, name, None)

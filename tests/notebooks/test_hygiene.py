@@ -6,11 +6,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib import catalogue, ledger
-from lib.checkout import Checkout
 from tests.notebooks.hygiene import SECTIONS, faults
 
 NOTEBOOKS = catalogue.notebooks()
-CLAIMS = {claim.id for claim in ledger.find_claims(Checkout())}
+CLAIMS = {row.id for row in ledger.board(fresh=False).rows}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
