@@ -7,6 +7,9 @@
     corpus.train, corpus.validation, corpus.test     # datasets.Dataset with columns text, group, document
     corpus.manifest                                  # what it is made of, its hash, how much of held-out text leaked
 
+    tokenizer = load_tokenizer(tokenizer_folder(corpus, vocabulary=2048))
+    blocks = token_blocks(corpus.test, tokenizer, length=128)          # int32 [blocks, 128]
+
 Every source goes the same way: documents are deduplicated, no group gets more than its share, whole groups (packages,
 sub-folders) are held out, and the share of held-out 13-grams that still stand in the training text is measured.
 """
@@ -15,5 +18,18 @@ from lib.corpora.corpus import Corpus, load
 from lib.corpora.errors import CorpusError
 from lib.corpora.manifest import GroupCount, Manifest
 from lib.corpora.packages import PACKAGES, SMALL, Package
+from lib.corpora.tokens import load_tokenizer, token_blocks, tokenizer_folder
 
-__all__ = ["PACKAGES", "SMALL", "Corpus", "CorpusError", "GroupCount", "Manifest", "Package", "load"]
+__all__ = [
+    "PACKAGES",
+    "SMALL",
+    "Corpus",
+    "CorpusError",
+    "GroupCount",
+    "Manifest",
+    "Package",
+    "load",
+    "load_tokenizer",
+    "token_blocks",
+    "tokenizer_folder",
+]

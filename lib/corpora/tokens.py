@@ -3,6 +3,7 @@
 Byte-level: every text can be written, nothing is unknown, and decoding gives back the text exactly.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,11 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
 
 def token_blocks(
-    texts: "Dataset", tokenizer: "PreTrainedTokenizerBase", length: int, blocks: int | None = None
+    texts: "Dataset",
+    tokenizer: "PreTrainedTokenizerBase",
+    length: int,
+    blocks: int | None = None,
+    at_most: int | None = None,
 ) -> "torch.Tensor":
     """Return documents, each followed by the end of text, laid end to end and cut into blocks; int32 [blocks, length].
 
@@ -68,24 +73,25 @@ def token_blocks(
         tokenizer: Any tokenizer with an end-of-text token.
         length: Tokens in a block.
         blocks: How many blocks; all that there are where it is None.
+        at_most: As `blocks`, but fewer are no error.
 
     Raises:
-        CorpusError: The texts do not fill that many blocks, or the tokenizer has no end of text.
+        CorpusError: The texts do not fill that many blocks (or one), or the tokenizer has no end of text.
     """
     import torch
 
     if tokenizer.eos_token_id is None:
         raise CorpusError(f"{type(tokenizer).__name__} has no end-of-text token to put between documents")
-    wanted = None if blocks is None else blocks * length
+    limit = min((count for count in (blocks, at_most) if count is not None), default=math.inf)
     ids: list[int] = []
     for document in _encoded(texts, tokenizer):
         ids += document
-        if wanted is not None and len(ids) >= wanted:
+        if len(ids) >= limit * length:
             break
-    whole = len(ids) // length if wanted is None else blocks
-    if len(ids) < max(whole, 1) * length:
+    whole, needed = int(min(len(ids) // length, limit)), blocks or 1
+    if whole < needed:
         raise CorpusError(
-            f"the texts have {len(ids)} tokens, fewer than {max(whole, 1)} blocks of {length}; take fewer blocks"
+            f"the texts have {len(ids)} tokens, fewer than {needed} blocks of {length}; take fewer blocks"
         )
     return torch.tensor(ids[: whole * length], dtype=torch.int32).view(whole, length)
 
