@@ -9,7 +9,7 @@ No method has groups along the inputs: each row (output) has one grid, as in the
 """
 
 from lib.onebit.baselines.bitnet import BitNetForm, BitNetLinear
-from lib.onebit.baselines.gptq import gptq
+from lib.onebit.baselines.gptq_matrix import gptq
 from lib.onebit.baselines.gptq_model import gptq_copy
 from lib.onebit.baselines.grids import RowGrid, bits_per_weight, round_to_nearest, row_grid
 from lib.onebit.baselines.min_max import MinMaxForm, MinMaxLinear

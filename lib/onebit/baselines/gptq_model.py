@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lib.models import is_projection
-from lib.onebit.baselines.gptq import gptq
+from lib.onebit.baselines.gptq_matrix import gptq
 from lib.onebit.baselines.rounding import check_finite
 from lib.progress import progress
 

@@ -66,5 +66,5 @@ def round_to_nearest(weight: torch.Tensor, bits: int, symmetric: bool = False) -
 
 
 def bits_per_weight(bits: int, columns: int, symmetric: bool = False) -> float:
-    """Return the stored bits a weight: the codes, and for each row a 16-bit step and, if asymmetric, its zero's code."""
+    """Return the stored bits a weight: its code, and a row's 16-bit step and, if asymmetric, the code of its zero."""
     return bits + (16 + (0 if symmetric else bits)) / columns

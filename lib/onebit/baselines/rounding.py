@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def rounded_copy(
-    model: "PreTrainedModel", approximate: Callable[[torch.Tensor], torch.Tensor]
-) -> "PreTrainedModel":
+def rounded_copy(model: "PreTrainedModel", approximate: Callable[[torch.Tensor], torch.Tensor]) -> "PreTrainedModel":
     """Return a copy of a model with every projection's weight approximated; all else is the same.
 
     Args:

@@ -55,7 +55,7 @@ def gptq(
         for j in range(first, last):
             rounded = grid.nearest(W[:, j : j + 1])
             errors[:, j - first] = (W[:, j] - rounded[:, 0]) / U[j, j]
-            W[:, j : last] -= torch.outer(errors[:, j - first], U[j, j:last])
+            W[:, j:last] -= torch.outer(errors[:, j - first], U[j, j:last])
             W[:, j] = rounded[:, 0]
         W[:, last:] -= errors @ U[first:last, last:]
     return W[:, order.argsort()].to(weight.dtype)
