@@ -50,7 +50,7 @@ def pretrain(model: "PreTrainedModel", blocks: "torch.Tensor", recipe: "TinyReci
     recent, saved = [], time.monotonic()
     for step in progress(range(first, recipe.steps), "training a teacher"):
         batch = blocks[order[step * recipe.batch : (step + 1) * recipe.batch]].long()
-        recent.append(_step(model, optimizer, batch, _rate(step, recipe), recipe.bf16))
+        recent.append(_step(model, optimizer, batch, _rate(step, recipe), bool(recipe.bf16)))
         if not math.isfinite(recent[-1]):
             raise ModelError(
                 f"the loss is {recent[-1]} at step {step} of {recipe}; lower the learning rate. "

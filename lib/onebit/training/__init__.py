@@ -9,6 +9,7 @@ Importing this room imports torch and transformers; `lib.onebit` itself does not
 from lib.onebit.training.conversion import OneBitForm, flipped_share, onebit_layers, sign_snapshot, student_of
 from lib.onebit.training.distillation import Distillation, distil
 from lib.onebit.training.divergence import DivergedError
+from lib.onebit.training.generation import GenerationRecipe, generate_blocks
 from lib.onebit.training.layer import OneBitLinear
 from lib.onebit.training.losses import LossWeights, released_weights
 from lib.onebit.training.recipe import RELEASED, DistillationRecipe, released_recipe
@@ -25,6 +26,7 @@ __all__ = [
     "Distillation",
     "DistillationRecipe",
     "DivergedError",
+    "GenerationRecipe",
     "LossWeights",
     "OneBitForm",
     "OneBitLinear",
@@ -32,6 +34,7 @@ __all__ = [
     "Start",
     "distil",
     "flipped_share",
+    "generate_blocks",
     "onebit_layers",
     "released_recipe",
     "released_weights",

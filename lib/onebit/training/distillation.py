@@ -8,12 +8,11 @@ Interrupted, the same call goes on from the folder's last checkpoint; on one dev
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.models.quiet import quiet_transformers
 from lib.onebit.training.recipe import DistillationRecipe
 from lib.onebit.training.trainer import DistillationTrainer, Row, complete_checkpoint
 
@@ -75,7 +74,7 @@ def distil(
             recipe = replace(recipe, save_every=0)
         trainer = DistillationTrainer(student, teacher, blocks, recipe, folder or Path(temporary))
         checkpoint = _last_checkpoint(folder, recipe)
-        with _quiet_transformers():
+        with quiet_transformers():
             if checkpoint is not None and _steps(checkpoint) >= recipe.steps:
                 trainer.restore(checkpoint)  # `train` would take one step more
             else:
@@ -102,22 +101,6 @@ def _check(student: "PreTrainedModel", teacher: "PreTrainedModel", blocks: "torc
         )
     if not any(parameter.requires_grad for parameter in student.parameters()):
         raise ValueError("no parameter of the student is trainable; make it with `student_of(teacher, ...)`")
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep bars of single files and the note that a tied head is stored once out of notebooks and logs."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _steps(checkpoint: Path) -> int:
