@@ -76,8 +76,8 @@ class TinyRecipe:
         return self.steps * self.batch * self.length
 
 
-# "mini" is trained in seconds, for exploring. The ladder of three is trained so long that two bits a weight hurt; "slim"
-# is the dense model that takes the bytes of a one-bit "medium".
+# "mini" is trained in seconds, for exploring. The ladder of three is trained so long that two bits a weight hurt, and
+# "slim" is the dense model that takes the bytes of a one-bit "medium".
 TEACHERS: dict[str, TinyRecipe] = {
     "mini": TinyRecipe(
         width=64,
