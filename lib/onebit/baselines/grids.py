@@ -1,7 +1,8 @@
 """Even grids between a row's minimum and maximum: what round-to-nearest, GPTQ and LLM-QAT put weights on.
 
 Asymmetric, as GPTQ's quantiser: with l = min(0, row), u = max(0, row), codes q = 0 ... 2^b - 1 stand for
-step * (q - zero), step = (u - l) / (2^b - 1), zero = round(-l / step). A weight of 0 stays 0.
+step * (q - zero), step = (u - l) / (2^b - 1), zero = round(-l / step). A weight of 0 stays 0. At one bit zero is not
+rounded: the two values are l and u.
 
 Symmetric, as LLM-QAT: codes -(2^(b-1) - 1) ... 2^(b-1) - 1 times step = max|row| / (2^(b-1) - 1). At two bits that
 leaves -1, 0 and 1: one of the four codes is never used.
@@ -32,7 +33,7 @@ class RowGrid:
 
     def nearest(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the nearest value on each row's grid, for weights [m, any number]."""
-        codes = (weight / self.step).round() + self.zero
+        codes = (weight / self.step + self.zero).round()
         return (codes.clamp(self.lowest, self.highest) - self.zero) * self.step
 
 
@@ -57,7 +58,8 @@ def row_grid(weight: torch.Tensor, bits: int, symmetric: bool = False) -> RowGri
     low, high = weight.amin(1, keepdim=True).clamp(max=0), weight.amax(1, keepdim=True).clamp(min=0)
     highest = 2**bits - 1
     step = ((high - low) / highest).clamp(min=_SMALLEST_STEP)
-    return RowGrid(step, (-low / step).round(), 0, highest)
+    zero = -low / step
+    return RowGrid(step, zero if bits == 1 else zero.round(), 0, highest)
 
 
 def round_to_nearest(weight: torch.Tensor, bits: int, symmetric: bool = False) -> torch.Tensor:
@@ -66,5 +68,9 @@ def round_to_nearest(weight: torch.Tensor, bits: int, symmetric: bool = False) -
 
 
 def bits_per_weight(bits: int, columns: int, symmetric: bool = False) -> float:
-    """Return the stored bits a weight: its code, and a row's 16-bit step and, if asymmetric, the code of its zero."""
-    return bits + (16 + (0 if symmetric else bits)) / columns
+    """Return the stored bits a weight: its code, and a row's 16-bit step and, if asymmetric, the code of its zero.
+
+    At one bit both of a row's values are stored in 16 bits.
+    """
+    zero = 0 if symmetric else 16 if bits == 1 else bits
+    return bits + (16 + zero) / columns

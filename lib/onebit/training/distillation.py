@@ -7,6 +7,7 @@ Interrupted, the same call goes on from the folder's last checkpoint; on one dev
 """
 
 import json
+import os
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,7 +116,9 @@ def _last_checkpoint(folder: Path | None, recipe: DistillationRecipe) -> Path | 
     content = json.loads(json.dumps(asdict(recipe)))
     path = folder / _RECIPE
     if not path.exists():
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        writing = path.with_name(f".{_RECIPE}.{os.getpid()}")  # of several processes each may get here
+        writing.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(writing, path)
         return None
     before = json.loads(path.read_text(encoding="utf-8"))
     if before != content:

@@ -194,6 +194,7 @@ def _arguments(recipe: DistillationRecipe, folder: Path) -> TrainingArguments:
         save_strategy="steps" if recipe.save_every else "no",
         save_steps=recipe.save_every or recipe.steps,
         save_total_limit=2,
+        ddp_find_unused_parameters=False,  # every trained parameter takes part in every step
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),

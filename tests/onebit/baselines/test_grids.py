@@ -46,6 +46,10 @@ def test_two_asymmetric_bits_are_four_even_values_that_hold_zero():
     assert rounded.tolist() == [[-1, 0, 0, 1, 2]]
 
 
+def test_one_bit_is_the_rows_ends():
+    assert round_to_nearest(torch.tensor([[-1.0, -0.4, 0.9, 3.0]]), 1).tolist() == [[-1, -1, -1, 3]]
+
+
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_an_all_zero_row_stays_zero(symmetric):
     assert round_to_nearest(torch.zeros(2, 3), 2, symmetric).tolist() == [[0.0] * 3] * 2
@@ -60,6 +64,7 @@ def test_rows_do_not_touch_each_other():
 
 def test_the_bits_count_steps_and_zeros():
     assert bits_per_weight(2, 4096) == pytest.approx(2 + 18 / 4096)
+    assert bits_per_weight(1, 4096) == pytest.approx(1 + 32 / 4096)
     assert bits_per_weight(2, 4096, symmetric=True) == pytest.approx(2 + 16 / 4096)
 
 
