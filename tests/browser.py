@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
 _OFF = ("gpu", "quic", "background-networking", "component-update", "sync", "extensions")
 _START_S = 30
+_DIRECT = build_opener(ProxyHandler({}))  # whatever proxy the environment names, this is the same machine
 
 
 def find() -> str | None:
@@ -36,6 +37,7 @@ class Browser:
     def __init__(self, program: str) -> None:
         from websocket import create_connection
 
+        self._socket = None
         self._profile = tempfile.mkdtemp(prefix="browser-")
         self._process = subprocess.Popen(
             [
@@ -48,9 +50,7 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        with urlopen(f"http://127.0.0.1:{self._port()}/json/list", timeout=_START_S) as answer:
-            tab = next(each for each in json.load(answer) if each["type"] == "page")
-        self._socket = create_connection(tab["webSocketDebuggerUrl"], timeout=_START_S, suppress_origin=True)
+        self._socket = create_connection(self._tab(), timeout=_START_S, suppress_origin=True)
         self._last = 0
         self._events: list[dict] = []
         self.requests: list[str] = []
@@ -67,9 +67,13 @@ class Browser:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(Exception):
             self.call("Browser.close")
-        self._socket.close()
+            self._socket.close()
+        self.close()
+
+    def close(self) -> None:
+        """End the process, if it has not ended itself, and remove its profile."""
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=5 if self._socket else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -132,13 +136,17 @@ class Browser:
         """Return the page as it prints."""
         return base64.b64decode(self.call("Page.printToPDF", printBackground=False)["data"])
 
-    def _port(self) -> int:
+    def _tab(self) -> str:
+        """Return the address of the tab, as soon as the browser has one."""
         told = Path(self._profile) / "DevToolsActivePort"
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                return int(told.read_text().split()[0])
+            with contextlib.suppress(OSError, ValueError, StopIteration):
+                port, _ = told.read_text().split()  # two lines, once it is whole
+                with _DIRECT.open(f"http://127.0.0.1:{int(port)}/json/list", timeout=_START_S) as answer:
+                    return next(each["webSocketDebuggerUrl"] for each in json.load(answer) if each["type"] == "page")
             time.sleep(0.02)
+        self.close()
         raise RuntimeError(f"{self._process.args[0]} did not start within {_START_S} s")
 
     def _wait_for(self, method: str) -> None:

@@ -71,17 +71,20 @@ def _plan(wanted: argparse.Namespace, checkout: Checkout) -> int:
 
 
 def _report(wanted: argparse.Namespace, checkout: Checkout) -> int:
-    from lib.batch.report import build_report
+    from lib.batch.report import ReportError, build_report
 
-    print(f"Report: {build_report(checkout, wanted.profile)}")
+    try:
+        print(f"Report: {checkout.relative(build_report(checkout, wanted.profile))}")
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
 def _accept(wanted: argparse.Namespace, checkout: Checkout) -> int:
     from lib.batch.accept import accept
 
-    for path in accept(checkout, wanted.profile, wanted.paper):
-        print(path)
+    accept(checkout, wanted.profile, wanted.paper)  # prints what it changes
     return 0
 
 

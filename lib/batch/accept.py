@@ -106,14 +106,15 @@ class _Checks:
 
     def _doubt(self, planned: Planned, record: Record, again: str) -> str | None:
         run = planned.run
-        if any(
-            getattr(record, name) != getattr(run, name) for name in ("notebook", "profile", "parameters", "threads")
-        ):
-            return f"its record is that of {record.notebook} {record.parameters}; delete its folder and run {again}"
+        if any(getattr(record, name) != getattr(run, name) for name in _IDENTITY):
+            return (
+                f"its record is that of {record.notebook} {record.parameters}; delete the run's folder and run {again}"
+            )
         if changed := self.freshness.changed(Kept(record, "")):
             return f"measured before {', '.join(changed)} changed; run {again}"
         if record.provenance.dirty and not self.allow_dirty:
-            return f"measured with changes that were not committed; commit them, delete its folder and run {again}"
+            anew = f"python -m lib.batch run --fresh --profile {run.profile} --paper {run.paper}"
+            return f"measured with changes that were not committed; commit them and run {anew}"
         return None
 
 

@@ -1,6 +1,7 @@
 """What the runner learns from the process of a run once it has ended."""
 
 import contextlib
+import signal
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,7 +50,8 @@ def ended(run: Run, checkout: Checkout, exit_status: int, started: str, finished
             return Ended(run, Outcome.load(run.folder(checkout)), cached=exit_status == EXIT_TAKEN)
         except RunFileError as error:
             return Ended(run, _outcome(RunStatus.FAILED, started, finished, "RunFileError", str(error)), stored=False)
-    if exit_status == EXIT_INTERRUPTED or (stopped and exit_status != EXIT_DISK_FULL):
+    stopped = stopped or exit_status in (EXIT_INTERRUPTED, -signal.SIGTERM)
+    if stopped and exit_status != EXIT_DISK_FULL:
         return _interrupted(run, checkout, started, finished)
     if exit_status == EXIT_DISK_FULL:
         message = "the disk is full, nothing of this run was kept: free some space and give the same command again"

@@ -13,6 +13,9 @@ from lib.batch.run import RunStatus
 
 EXIT_INTERRUPTED = 4  # exit status of a run's process that was told to end
 
+# Blocked by whoever starts the process, so that a signal that comes before the guard is armed waits for it.
+BLOCKED_AT_START = (signal.SIGINT, signal.SIGTERM)
+
 _TICK_S = 0.1
 _PATIENCE_S = 20.0  # for the notebook to be closed once its kernel is dead
 
@@ -35,7 +38,9 @@ class Guard:
         self._asked = threading.Event()
         self._over = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner alone decides
+        # Ctrl-C reaches the whole group and the runner alone decides. No SIG_IGN: the kernel would inherit that.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
         self._thread = threading.Thread(target=self._watch, args=(_parent_is_gone(),), daemon=True)
         self._thread.start()
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.batch.errors import PlanError
-from lib.batch.folders import same_experiment
 from lib.batch.plan import Planned
 from lib.checkout import Checkout
 
@@ -51,7 +50,7 @@ def overview(checkout: Checkout, plan: Sequence[Planned], workers: int) -> Overv
     """
     todo = [planned for planned in plan if planned.cached is None]
     minutes = expected_minutes(todo, workers)
-    needed = sum(_run_mb(checkout, planned) for planned in todo)
+    needed = len(todo) * _run_mb(checkout, plan)
     free = shutil.disk_usage(_existing(checkout.runs)).free / 1e6
     if todo and free < needed + _SPARE_MB:
         wanted = f"about {needed:.0f} MB and {_SPARE_MB:.0f} MB to spare"
@@ -67,10 +66,11 @@ def expected_minutes(todo: Sequence[Planned], workers: int) -> float:
     return max(max(each), sum(each) / workers)
 
 
-def _run_mb(checkout: Checkout, planned: Planned) -> float:
-    for folder in same_experiment(checkout, planned.run):
-        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-    return _USUAL_RUN_MB
+def _run_mb(checkout: Checkout, plan: Sequence[Planned]) -> float:
+    """Return the mean size of the plan's runs that stand already, or what a run usually takes."""
+    folders = [one.run.folder(checkout) for one in plan if one.cached]
+    sizes = [path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sum(sizes) / 1e6 / len(folders) if folders else _USUAL_RUN_MB
 
 
 def _existing(path: Path) -> Path:

@@ -1,5 +1,7 @@
 """From batch.yaml to the list of runs: everything is checked here, before anything is started."""
 
+import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -8,10 +10,10 @@ from typing import Any
 
 from lib.batch.batch_file import Entry, read_batch_file
 from lib.batch.errors import PlanError, known
-from lib.batch.folders import result, same_experiment
+from lib.batch.folders import result
 from lib.batch.key import code_state, content, device_class, run_key
 from lib.batch.parameters import Parameter, read_parameters
-from lib.batch.run import Outcome, Run, RunFileError
+from lib.batch.run import Outcome, Run, RunFileError, run_folders
 from lib.checkout import Checkout
 
 QUICK = "quick"  # the profile that needs no entry: every notebook at its defaults
@@ -83,7 +85,8 @@ def make_plan(
     _refuse_doubles(chosen)
     if gpu_name is None and any(run.gpus for run in chosen):
         raise PlanError(f"profile {profile!r} needs an NVIDIA GPU and none is found; take another profile, or --dask")
-    return [_planned(checkout, run, fresh) for run in chosen]
+    previous = _all_previous(checkout, profile)
+    return [Planned(run, None if fresh else result(checkout, run), previous.get(_experiment(run))) for run in chosen]
 
 
 def _rooms(checkout: Checkout, paper: str | None) -> list[_Room]:
@@ -171,14 +174,14 @@ def _refuse_doubles(runs: list[Run]) -> None:
         seen.add(run.key)
 
 
-def _planned(checkout: Checkout, run: Run, fresh: bool) -> Planned:
-    return Planned(run, None if fresh else result(checkout, run), _previous(checkout, run))
+def _all_previous(checkout: Checkout, profile: str) -> dict[str, Outcome]:
+    """Return the latest outcome of each notebook with its parameters and threads, whatever the code was."""
+    found: list[tuple[str, Outcome]] = []
+    for folder in run_folders(checkout, profile):
+        with contextlib.suppress(RunFileError):  # a damaged folder tells nothing
+            found.append((_experiment(Run.load(folder)), Outcome.load(folder)))
+    return dict(sorted(found, key=lambda one: one[1].finished))
 
 
-def _previous(checkout: Checkout, run: Run) -> Outcome | None:
-    for folder in (run.folder(checkout), *same_experiment(checkout, run)):
-        try:
-            return Outcome.load(folder)
-        except RunFileError:
-            continue
-    return None
+def _experiment(run: Run) -> str:
+    return json.dumps([run.notebook, run.parameters, run.threads], sort_keys=True)

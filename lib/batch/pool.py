@@ -6,16 +6,19 @@ spawned where there is no fork server. One thread starts them, waits for them an
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from lib.batch.ended import Ended, ended
+from lib.batch.guard import BLOCKED_AT_START
 from lib.batch.run import Run, utc_now
 from lib.batch.worker import work
 from lib.checkout import Checkout
@@ -92,6 +95,8 @@ class LocalPool:
         os.write(self._wake, b".")
 
     def _serve(self) -> None:
+        resource_tracker.ensure_running()  # before the next line: starting it unblocks these signals
+        signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_AT_START)  # the processes inherit that; the main thread hears
         while self._waiting or self._running or not self._closing:
             if self._stopping:
                 self._end_all()
@@ -116,7 +121,9 @@ class LocalPool:
             )
             job.started = utc_now()
             job.process.start()
-        except OSError as error:  # no process could be had: memory, or a limit of the system
+        except (
+            Exception
+        ) as error:  # no process could be had: memory, a limit of the system, a fork server that was killed
             job.future.set_exception(error)
             return
         self._running.append(job)

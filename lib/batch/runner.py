@@ -68,6 +68,8 @@ def plan_batch(order: Order, checkout: Checkout) -> None:
 def run_batch(order: Order, checkout: Checkout, build_report: ReportBuilder | None = None) -> int:
     """Run a batch and build its report.
 
+    A script of yours that calls this needs the usual `if __name__ == "__main__":`, since it starts processes.
+
     Args:
         order: What is asked.
         checkout: Where the notebooks are.
@@ -175,7 +177,7 @@ def _report(checkout: Checkout, profile: str, build_report: ReportBuilder | None
             from lib.batch.report import build_report
         index = build_report(checkout, profile)
     except Exception as error:  # the results stand, whatever became of their pages
-        print(f"The report could not be built ({type(error).__name__}: {error}); the results are kept", flush=True)
+        print(f"Trouble with the report ({type(error).__name__}): {error}\nThe results are kept.", flush=True)
         return False
     print(f"Report: {checkout.relative(index)}", flush=True)
     return True

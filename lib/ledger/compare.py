@@ -50,7 +50,7 @@ def differences(before: Metrics, after: Metrics) -> list[Difference]:
     for name in dict.fromkeys([*old, *new]):
         then, timing = old.get(name, (None, False))
         now, timing = new.get(name, (None, timing))
-        if name not in old or name not in new or then != now or type(then) is not type(now):
+        if name not in old or name not in new or then != now:
             found.append(Difference(name, then, now, timing))
     return found
 

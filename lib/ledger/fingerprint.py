@@ -3,8 +3,9 @@
 A notebook's hash covers its code cells; a module's covers its syntax tree without docstrings, the same under every
 Python version.
 
-What it leaves out: modules that cannot change a measurement (`plotting`, `progress`, `ledger`, `batch`, and a room's
-`claims`, which judge what was measured), and packages from outside, which the lock covers.
+What it leaves out: modules that cannot change a measurement (`plotting`, `progress`, `ledger`, `batch`; a room's
+`claims`, which judge what was measured, and its `metrics`, which name it: a new notebook's dataclass must not make the
+others' records stale), and packages from outside, which the lock covers.
 """
 
 import json
@@ -16,6 +17,7 @@ from lib.checkout import Checkout
 from lib.ledger.syntax import Syntax, read_cell, read_syntax, short_hash
 
 _LEFT_OUT = frozenset({"plotting", "progress", "ledger", "batch"})
+_LEFT_OUT_OF_ROOMS = frozenset({"claims", "metrics"})
 _INJECTED = "injected-parameters"  # papermill's tag for the cell that it adds
 
 
@@ -113,4 +115,4 @@ def _module_files(name: str, folder: Path, checkout: Checkout) -> Iterator[Path]
 
 def _is_left_out(path: Path, checkout: Checkout) -> bool:
     inside = path.relative_to(checkout.lib).with_suffix("").parts
-    return inside[0] in _LEFT_OUT or (len(inside) == 2 and inside[1] == "claims")
+    return inside[0] in _LEFT_OUT or (len(inside) == 2 and inside[1] in _LEFT_OUT_OF_ROOMS)

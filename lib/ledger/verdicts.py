@@ -84,7 +84,7 @@ def no_violations(count: int, trials: int, of: str) -> Verdict:
     if trials == 0:
         return Verdict(Status.NOT_MEASURED, f"none of the {of} were looked at")
     most = wilson_interval(count, trials)[1]
-    bound = "" if count else f"; 95 % bound on their share: {four_digits(100 * most)} %"
+    bound = "" if count else f" (95 % bound on their share: {four_digits(100 * most)} %)"
     reason = f"{count} violations in {trials} {of}{bound}"
     return Verdict(Status.FAILS if count else Status.HOLDS, reason, float(count))
 
@@ -147,12 +147,12 @@ def _verdict(
     if claimed.covers(*ends):
         status, says = Status.HOLDS, f"{number} is {text}"
     elif not claimed.misses(*ends):
-        status, says = Status.INCONCLUSIVE, f"{number}: the interval does not tell whether it is {text}"
+        status, says = Status.INCONCLUSIVE, f"{number} may or may not be {text}: the interval does not tell"
     elif direction is not None and direction.covers(*ends):
         status, says = Status.HOLDS_IN_DIRECTION, f"{number} is on the claimed side, but not {text}"
     elif direction is not None and not direction.misses(*ends):
         status, says = Status.INCONCLUSIVE, f"{number} is not {text}, and the interval does not tell the direction"
-    return Verdict(status, f"{says}; {estimate.basis}", estimate.value, estimate.interval)
+    return Verdict(status, f"{says} ({estimate.basis})", estimate.value, estimate.interval)
 
 
 def _part_verdict(claim: Claim, part: Part, evidence: Sequence[Metrics]) -> Verdict:

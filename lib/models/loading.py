@@ -1,6 +1,7 @@
 """One loader for packaged models, hub checkpoints and local folders."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,10 +61,10 @@ def load(name: str | Path, dtype: "torch.dtype | str" = "float32", checkout: Che
     Raises:
         ModelError: It is unknown, not fetched, unreachable, or not in the hub's format.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     folder = checkpoint_folder(name, checkout)
-    with _no_progress_bars():
+    with _quiet():
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
@@ -100,14 +101,14 @@ def _converted(model: PackagedModel, checkout: Checkout) -> Path:
     recipe = model.recipe | {"conversion": _CONVERSION_VERSION, "dtype": "float32"}
 
     def convert_gguf(folder: Path) -> None:
-        from lib.models.conversion import convert
-
         gguf_file = fetched(model, checkout)
         if gguf_file is None:
             raise ModelError(
                 f"the model {model.name} has not been fetched: run `{FETCH_COMMAND}` ({model.megabytes} MB)"
             )
-        with _no_progress_bars():
+        with _quiet():
+            from lib.models.conversion import convert
+
             convert(gguf_file, folder)
 
     return artifacts.store(model.name, recipe, convert_gguf, checkout)
@@ -154,14 +155,17 @@ def _checked(folder: Path) -> Path:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep transformers' loading bars out of notebooks, and give the user's own setting back."""
-    from transformers.utils import logging
+    with warnings.catch_warnings():
+        # tqdm's word, at its first import in a kernel without ipywidgets, that its bars will be plain.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from transformers.utils import logging
 
-    enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            logging.enable_progress_bar()
+        enabled = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if enabled:
+                logging.enable_progress_bar()

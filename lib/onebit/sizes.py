@@ -100,9 +100,16 @@ class Architecture:
         return 2 * self.weights
 
     @property
+    def onebit_parts(self) -> dict[str, int]:
+        """Bytes of the OneBit model by what they hold: packed signs, fp16 vectors, fp16 for all the rest."""
+        signs = sum(m * packed_bytes(n) for m, n in self.linear_shapes)
+        vectors = sum((m + n) * SCALE_BITS // 8 for m, n in self.linear_shapes)
+        return {"signs": signs, "value vectors": vectors, "embedding, head, norms": 2 * self.other_weights}
+
+    @property
     def onebit_bytes(self) -> int:
-        """Size of the OneBit model: packed signs, fp16 vectors, fp16 for all the rest."""
-        return sum(map(layer_bytes, self.linear_shapes)) + 2 * self.other_weights
+        """Size of the OneBit model."""
+        return sum(self.onebit_parts.values())
 
     @property
     def reduction(self) -> float:

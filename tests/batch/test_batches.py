@@ -19,6 +19,10 @@ children = [subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=T
 open("pids", "w").write(" ".join(str(child.pid) for child in children))
 time.sleep(100)
 """
+LEAVES = """
+import subprocess
+open("left", "w").write(str(subprocess.Popen(["sleep", "99"], start_new_session=True).pid))
+"""
 SHOW = "import os; print({name: os.environ.get(name) for name in %r})"
 SEEN = ["OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONHASHSEED", "SIX_PAPERS_QUIET", "SIX_PAPERS_RUN"]
 
@@ -37,7 +41,9 @@ def ended(tmp_path_factory):
     write_notebook(checkout, "04_hangs", GRANDCHILD)
     write_notebook(checkout, "05_disk", "raise OSError(28, 'No space left on device')")
     write_notebook(
-        checkout, "06_leaves", "import subprocess; open('left', 'w').write(str(subprocess.Popen(['sleep', '99']).pid))"
+        checkout,
+        "06_leaves",
+        LEAVES,
     )
     write_batch(
         checkout,

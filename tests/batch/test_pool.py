@@ -1,6 +1,7 @@
 """The local pool in this process: what happens to single runs."""
 
 import os
+from concurrent.futures import wait
 
 import pytest
 
@@ -66,7 +67,8 @@ def test_a_stopped_pool_ends_what_runs_and_cancels_what_waits(checkout, new_pool
     processes = processes_of_long_run(checkout)
     pool.stop()
     assert running.result(timeout=60).outcome.status is RunStatus.INTERRUPTED
-    until(waiting.cancelled)
+    assert wait([waiting], timeout=60).done == {waiting}
+    assert waiting.cancelled()
     assert all_gone(processes)
     assert not working_folder(checkout, run).exists()
 

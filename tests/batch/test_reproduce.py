@@ -116,6 +116,12 @@ def test_a_notebook_that_never_records_is_passed_over(checkout, again, capsys):
     assert "1 run measured again" in capsys.readouterr().out
 
 
+def test_a_batch_that_did_not_end_well_is_no_success(checkout, again):
+    put_all(checkout)
+    again["status"] = 1
+    assert reproduce(checkout, "cpu", "toy") == 1
+
+
 def test_an_interruption_is_passed_on(checkout, again, capsys):
     put_all(checkout)
     again["status"] = 130

@@ -1,5 +1,6 @@
 """Batches in a process of their own that are stopped or killed."""
 
+import os
 import signal
 
 import psutil
@@ -33,7 +34,7 @@ def cached(checkout):
 def test_a_stopped_batch_ends_its_processes_and_keeps_what_is_done(checkout, number, status):
     batch = start_batch(checkout)
     processes = both_under_way(checkout, batch)
-    batch.send_signal(number)
+    os.killpg(batch.pid, number)  # as a terminal does: everybody hears it
     printed, _ = batch.communicate(timeout=60)
     assert batch.returncode == status
     assert all_gone(processes)

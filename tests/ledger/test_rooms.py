@@ -32,7 +32,8 @@ def test_claims_are_ordered_by_number(checkout):
     assert [claim.id for claim in Rooms(checkout).claims()[0]] == ["toy.C1", "toy.C2", "toy.C10"]
 
 
-def test_another_checkouts_rooms_leave_no_module_behind(checkout):
+def test_another_checkouts_rooms_leave_no_module_behind(checkout, monkeypatch):
+    monkeypatch.delattr(lib, "toy", raising=False)
     before, path, names = dict(sys.modules), list(lib.__path__), set(vars(lib))
     Rooms(checkout).claims()
     assert {name for name in sys.modules if name.startswith("lib.toy")} == set()

@@ -43,6 +43,14 @@ def test_two_nearly_equal_singular_values_are_left_to_lapack():
     assert found.singular_value == pytest.approx(math.sqrt(12) * (1 + 1e-6), rel=1e-12)
 
 
+def test_a_dead_column_does_not_keep_the_steps_from_ending():
+    magnitude = random_matrix("gaussian", (20, 30), seed=2).abs()
+    magnitude[:, 5] = 0
+    found = alternating(magnitude)
+    assert found.converged
+    assert found.steps < 30
+
+
 def test_a_zero_matrix_has_zero_factors():
     found = alternating(torch.zeros(3, 5))
     assert (found.singular_value, found.steps) == (0, 0)

@@ -67,6 +67,13 @@ def test_known_averages_of_smollm():
     assert SMOLLM.reduction == pytest.approx(73.8, abs=0.05)
 
 
+def test_the_parts_are_the_stored_layers_and_the_rest():
+    parts = SMOLLM.onebit_parts
+    assert parts["signs"] == SMOLLM.linear_weights // 8
+    assert parts["signs"] + parts["value vectors"] == sum(layer_bytes(shape) for shape in SMOLLM.linear_shapes)
+    assert SMOLLM.onebit_bytes == sum(parts.values())
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("kv_heads", [1, 3])
 def test_a_config_gives_the_weights_that_transformers_builds(tied, kv_heads, tmp_path):

@@ -51,6 +51,8 @@ def _operators(element: Element) -> None:
         element[1].text = {"^": "ˆ", "~": "˜", "¯": "‾"}.get(element[1].text or "", element[1].text)
         element.attrib.pop("accent", None)
         element[1].attrib.pop("accent", None)
+        if len("".join(element[0].itertext())) == 1:  # one letter's accent keeps its shape
+            element[1].set("stretchy", "false")
 
 
 def _variants(element: Element) -> None:
@@ -103,6 +105,9 @@ def _core(child: Element) -> Element | None:
 
 
 def _spaces(element: Element) -> None:
+    """A slash stands close, as in a/b; a negative space has a width."""
+    if element.tag == "mo" and element.text == "/":
+        element.attrib.update({"lspace": "0", "rspace": "0"})
     if element.tag == "mspace" and element.get("width") == "negativethinmathspace":
         element.set("width", "-0.167em")
 

@@ -9,7 +9,7 @@ import re
 from html.parser import HTMLParser
 
 # Attributes by which an element loads something; `a` and `area` load nothing until a reader follows them.
-_LOADING = {"src", "srcset", "imagesrcset", "data", "poster", "background", "action", "formaction", "manifest", "ping"}
+_LOADING = {"src", "data", "poster", "background", "action", "formaction", "manifest", "ping"}
 _LINKS = {"href", "xlink:href"}
 _FOLLOWED = {"a", "area"}
 _ALLOWED = re.compile(r"\s*(#|data:|about:blank|$)", re.IGNORECASE)

@@ -53,6 +53,8 @@ def mathml(latex: str, display: bool = False) -> str:
         root = ElementTree.fromstring(text.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
     except Exception as error:  # latex2mathml's own have no common base
         raise FormulaError(f"formula {latex!r}: {type(error).__name__} {error}") from error
+    if not display:
+        root.attrib.pop("display", None)  # inline is what a browser takes without it
     amend(root, display)
     _refuse_leftovers(root, latex)
     number = f'<span class="tag">({html.escape(tag)})</span>' if tag else ""

@@ -95,6 +95,7 @@ def test_every_delimiter_is_known(markdown, display):
         "```python\nx = '$a$'\n```",
         "~~~\n$a$\n~~~",
         "from $5 to $10",
+        "$5-$10",
         r"\$a\$",
         "100 $ or 200 $",
     ],

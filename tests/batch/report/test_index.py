@@ -106,6 +106,11 @@ def test_a_drawing_stays_inside_its_box(values):
     assert len(places) == 2
 
 
+def test_numbers_that_agree_to_a_per_cent_are_drawn_side_by_side():
+    dot, tick = re.search(r'cx="([\d.]+)".*M([\d.]+) 2V', drawing(0.99, None, 1.0)).groups()
+    assert 0 < float(tick) - float(dot) < 10
+
+
 def test_the_summary_counts_each_papers_verdicts(index):
     summary = re.search(r'<div class="table summary">.*?</table>', index, re.DOTALL)[0]
     assert re.findall(r">(\d+)</td>", summary) == ["2", "1", "1", "1", "1", "0", "0", "0", "0", "1"]
@@ -128,7 +133,7 @@ def test_a_run_shows_status_time_parameters_figure_and_error(index):
         "fresh",
     ):
         assert part in row.replace("\u00a0", " ")
-    assert index.count('<img src="data:image/png;base64,') == 3
+    assert index.count('<img src="data:image/webp;base64,') == 3
 
 
 def test_thumbnails_keep_the_index_small(index):

@@ -4,8 +4,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lib.batch.report.cells import read_notebook, render_cells
 from lib.batch.report.external import external_references
 from lib.batch.report.page import run_page
+from lib.batch.report.prose import Place
 from lib.batch.run import CellError, RunStatus
 from lib.checkout import Checkout
 from tests.batch.report import samples
@@ -56,7 +58,7 @@ def test_contents_link_to_headings_whose_anchors_are_their_words(tmp_path):
 
 def test_the_cell_that_records_has_the_anchor_that_verdicts_link_to(tmp_path):
     html = page_of(tmp_path, new_markdown_cell("## record"), code("# ledger.record(x)"), code("ledger.record(m)")).html
-    assert re.search(r'id="record">\s*<details[^>]*>.*?ledger', html, re.DOTALL)
+    assert re.findall(r'<section class="cell[^"]*" id="([^"]+)"', html) == ["cell-0", "cell-1", "record"]
     assert html.count('id="record"') == 1
 
 
@@ -66,6 +68,21 @@ def test_code_is_folded_and_parameters_are_open(tmp_path):
     assert re.findall(r"<details class=\"source\"( open)?", html) == ["", " open", " open"]
     assert "Parameters and their defaults" in html
     assert "Parameters of this run" in html
+
+
+def test_code_has_its_colours(tmp_path):
+    html = page_of(tmp_path, code('def f(x: int):  # why\n    return f"{x} < 2" and 3')).html
+    found = re.search(r"<code>(def.*|<span.*?)</code>", html, re.DOTALL)[1]
+    assert found == (
+        '<span class="k">def</span> <span class="f">f</span>(x: <span class="b">int</span>):  '
+        '<span class="c"># why</span>\n'
+        '    <span class="k">return</span> <span class="s">f"</span><span class="d">{</span>x<span class="d">}</span>'
+        '<span class="s"> &lt; 2"</span> <span class="k">and</span> <span class="m">3</span>'
+    )
+
+
+def test_code_in_an_unknown_language_is_plain(tmp_path):
+    assert "<code>a &lt; b</code>" in page_of(tmp_path, new_markdown_cell("```nolang\na < b\n```")).html
 
 
 def test_parameters_that_the_batch_sets_are_marked(tmp_path):
@@ -233,7 +250,20 @@ def test_provenance_stands_in_the_footer(tmp_path):
         assert fact in footer
 
 
-def test_no_page_of_a_real_report_refers_to_anything_outside(report):
+NOTEBOOKS = [path for path in sorted(Checkout().notebooks.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_repositorys_own_notebooks_can_be_shown_offline(path):
+    checkout = Checkout()
+    place = Place(path.parent, checkout.runs / "quick" / "x", checkout.notebooks, checkout.index)
+    cells = render_cells(read_notebook(path), place)
+    assert cells.faults == ()
+    assert external_references(cells.html) == []
+    assert len(re.sub(r'src="data:[^"]+"', "", cells.html)) < 130_000
+
+
+def test_no_page_of_a_report_refers_to_anything_outside(report):
     pages = sorted(report.reports.rglob("*.html"))
     assert len(pages) == 7
     assert {
