@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lib.models import is_projection
+from lib.onebit.checkpoint import CheckpointError, OneBitMatrix
 from lib.onebit.packing import pack_signs, unpack_signs
 from lib.onebit.training.layer import OneBitLinear
 from lib.onebit.training.starts import OFFICIAL, Start, start_layer
@@ -37,6 +38,10 @@ class OneBitForm:
     start: Start = OFFICIAL
     post_norm: bool = True
     estimator: Estimator = "tanh"
+
+    def bits_per_weight(self, m: int, n: int) -> float:
+        """Return the stored bits of a layer [m, n], divided by m n."""
+        return 1 + 16 * (1 / m + 1 / n)
 
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place."""
@@ -84,6 +89,21 @@ def onebit_layers(model: nn.Module) -> Iterator[tuple[str, OneBitLinear]]:
     for name, module in model.named_modules():
         if isinstance(module, OneBitLinear):
             yield name, module
+
+
+def packed_layers(student: nn.Module) -> dict[str, OneBitMatrix]:
+    """Return what is kept of a trained student's OneBit layers, by the layer's name: sign bits, g and h in fp16.
+
+    Raises:
+        CheckpointError: A value vector does not fit fp16; the message names the layer.
+    """
+    packed = {}
+    for name, layer in onebit_layers(student):
+        h, g = layer.output_scale.detach().half(), layer.input_scale.detach().half()
+        if not (h.isfinite().all() and g.isfinite().all()):
+            raise CheckpointError(f"{name}: a value vector holds a number that does not fit fp16 (at most 65,504)")
+        packed[name] = OneBitMatrix(pack_signs(layer.latent.detach()), h, g)
+    return packed
 
 
 def sign_snapshot(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from lib.onebit.training import OneBitForm, OneBitLinear, flipped_share, onebit_layers, sign_snapshot, student_of
+from lib.onebit.checkpoint import CheckpointError
+from lib.onebit.training import (
+    OneBitForm,
+    OneBitLinear,
+    flipped_share,
+    onebit_layers,
+    packed_layers,
+    sign_snapshot,
+    student_of,
+)
 
 
 def test_the_seven_projections_of_every_block_are_replaced_and_nothing_else(teacher):
@@ -52,6 +61,21 @@ def test_flips_are_counted_over_all_layers(teacher):
     layer.latent.data.neg_()
     total = sum(layer.latent.numel() for _, layer in onebit_layers(student))
     assert flipped_share(student, snapshot) == layer.latent.numel() / total
+
+
+def test_what_is_kept_multiplies_like_the_layer(teacher):
+    student = student_of(teacher, OneBitForm().make_layer)
+    packed = packed_layers(student)
+    assert list(packed) == [name for name, _ in onebit_layers(student)]
+    for name, layer in onebit_layers(student):
+        assert torch.allclose(packed[name].dequantise(), layer.dequantise(), rtol=2e-3)
+
+
+def test_a_value_that_fp16_cannot_hold_is_named(teacher):
+    student = student_of(teacher, OneBitForm().make_layer)
+    student.model.layers[0].mlp.up_proj.output_scale.data[3] = 1e6
+    with pytest.raises(CheckpointError, match=r"model\.layers\.0\.mlp\.up_proj: a value vector"):
+        packed_layers(student)
 
 
 def test_a_model_without_projections_is_refused():

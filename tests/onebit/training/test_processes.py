@@ -26,7 +26,16 @@ def test_two_processes_share_a_batch_and_end_with_the_same_student(tmp_path):
     script.write_text(SCRIPT)
     root = str(Path(__file__).parents[3])
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, tmp_path / "out"],
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            script,
+            tmp_path / "out",
+        ],
         capture_output=True,
         text=True,
         timeout=120,
