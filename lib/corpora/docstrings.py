@@ -85,11 +85,8 @@ def _documented(node: ast.AST, inside: str) -> Iterator[tuple[str, _Documented]]
         inside = f"{inside}.{getattr(node, 'name', '')}".strip(".")
         yield inside, node
     for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-        statements = getattr(node, block, None)
-        if isinstance(statements, list):  # the body of a lambda or a conditional expression is none
-            for statement in statements:
-                if not isinstance(statement, ast.expr):
-                    yield from _documented(statement, inside)
+        for statement in getattr(node, block, []):
+            yield from _documented(statement, inside)
 
 
 def _without_indentation(text: str) -> str:

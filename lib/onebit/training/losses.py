@@ -25,7 +25,7 @@ class LossWeights:
     Attributes:
         logits: Of the teacher's probabilities.
         hidden: Of each block's normalised hidden state (the paper's alpha); the blocks are summed.
-        attention: Of each block's attention maps; needs attention that returns them (`eager`).
+        attention: Of each block's attention maps; both models are switched to attention that returns them (`eager`).
         labels: Of the text's own next tokens; 0 in the paper.
         last_block: Whether the last block's output is compared too. The release leaves it out by its indexing.
     """

@@ -66,6 +66,9 @@ class DistillationTrainer(Trainer):
         self.add_callback(_Progress(recipe.steps))
         self.add_callback(_GradientWatch(self))
         self.loss_is_scaled_for_ga = False  # ours is a mean over the batch's tokens
+        if recipe.weights.attention:  # the fast kinds of attention never build the maps
+            student.set_attn_implementation("eager")
+            teacher.set_attn_implementation("eager")
         self._teacher = teacher.to(self.args.device).eval()  # no submodule of the student: never saved with it
         self._recipe = recipe
         self._watch = LossWatch()

@@ -77,6 +77,12 @@ def test_gradient_checkpointing_changes_nothing_but_memory(teacher, blocks):
     assert_equal_weights(one, two)
 
 
+def test_attention_maps_can_be_matched_too(teacher, blocks):
+    recipe = DistillationRecipe(steps=20, batch=8, weights=LossWeights(attention=5.0))
+    rows = distil(new_student(teacher), teacher, blocks, recipe).history
+    assert rows[-1].parts["attention"] < rows[0].parts["attention"]
+
+
 def test_bf16_follows_fp32_closely(teacher, blocks):
     losses = [
         distil(new_student(teacher), teacher, blocks, replace(RECIPE, bf16=bf16)).history[0].loss
@@ -164,7 +170,9 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(teacher, blocks)
     assert all(parameter.isfinite().all() for parameter in student.parameters())
 
 
-@pytest.mark.parametrize(("losses", "diverges"), [([1.0] * 60, False), ([1.0] * 30 + [5.0] * 20, True)])
+@pytest.mark.parametrize(
+    ("losses", "diverges"), [([1.0] * 60, False), ([1.0] * 30 + [5.0] * 20, True), ([1.0] * 90 + [3.0] * 20, True)]
+)
 def test_a_loss_far_above_its_start_is_a_divergence(losses, diverges):
     watch = LossWatch()
     faults = [fault for fault in map(watch.fault, losses) if fault]
