@@ -51,7 +51,8 @@ lint: env ## ruff over the code, the tests and the notebooks
 	$(BIN)python -m ruff check --quiet
 	$(BIN)python -m ruff format --check --quiet
 
-bench: env ## time the batch runner on this machine
+bench: env ## time the kernels and the batch runner on this machine
+	$(BIN)python -m lib.kernels.benchmark --out reports/runs/kernels.jsonl
 	$(BIN)python -m lib.batch.benchmark
 
 board: env ## write the board of claims into README.md from the committed records

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from lib import environment
+from lib import AUTHORS, environment
 from lib.checkout import Checkout
 
 ROOT = Checkout().root
@@ -73,3 +73,8 @@ def test_conda_users_get_the_same_lock():
     described = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(entry["pip"] for entry in described["dependencies"] if isinstance(entry, dict))
     assert pip == ["--requirement requirements.lock", "--editable ."]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "CITATION.cff", "NOTICE"])
+def test_the_authors_are_named_alike(name):
+    assert AUTHORS in (ROOT / name).read_text()

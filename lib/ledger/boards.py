@@ -116,6 +116,7 @@ def board(checkout: Checkout = Checkout(), fresh: bool = True) -> Board:
     rows = []
     for claim in claims:
         row, row_faults = _row(claim, kept, newer, freshness)
+        row = replace(row, reason=row.reason + _left_out(claim, row, broken))
         rows.append(row)
         faults += row_faults
     return Board(tuple(rows), (*faults, *broken, *unread))
@@ -148,6 +149,14 @@ def _row(claim: Claim, kept: list[Kept], new: list[Kept], freshness: Freshness) 
         return row, faults
     verdict, more = _judged(claim, _topped_up(claim, measured_now, evidence))
     return (row if more else replace(row, fresh=_fresh(verdict, measured_now))), [*faults, *more]
+
+
+def _left_out(claim: Claim, row: Row, broken: Sequence[Fault]) -> str:
+    """Say which records of the room were left out, where a claim has none: they may have been its own."""
+    lost = [fault.where for fault in broken if f"/{claim.room}/" in fault.where]
+    if row.records or not lost or not any(part.metrics for part in claim.parts):
+        return ""
+    return f"; left out, because damaged or missing: {', '.join(lost)}"
 
 
 def _evidence(claim: Claim, kept: Sequence[Kept]) -> list[Kept]:

@@ -1,11 +1,12 @@
 """The board in a terminal: 100 columns are enough, and a pipe gets the same without colours."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
 from lib.ledger.claim import Status
 from lib.ledger.digits import paper_text
-from lib.ledger.views import measured_text, to_line, verdict_text
+from lib.ledger.views import evidence_text, measured_text, to_line, verdict_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +36,8 @@ def print_board(board: "Board", stream: TextIO | None = None) -> None:
     from rich.padding import Padding
 
     stream = stream or sys.stdout
-    console = Console(file=stream, width=None if stream.isatty() else _WIDTH, highlight=False, markup=False)
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH
+    console = Console(file=stream, width=width, highlight=False, markup=False)
     widest = max((len(row.id) for row in board.rows), default=0)
     for row in board.rows:
         console.print(_head(row, widest))
@@ -66,12 +68,13 @@ def _explanation(row: "Row") -> "Text":
 
     details = [row.reason]
     if row.records:
-        details.append(f"{row.profile}, {row.model}, {len(row.records)} record{'s' if len(row.records) != 1 else ''}")
+        details.append(f"{row.model}, {evidence_text(row)}")
     details += [f"stale: {', '.join(row.stale)} changed since"] * bool(row.stale)
     details += row.notes
     text = Text(row.claim)
     for detail in details:
         text.append(f"\n{detail}", style="dim")
     if row.fresh:
-        text.append(f"\njust now ({row.fresh.profile}): {row.fresh.verdict.value}: {row.fresh.reason}", style="cyan")
+        when = f"{row.fresh.started[:10]}, profile {row.fresh.profile}"
+        text.append(f"\nmeasured here {when}: {row.fresh.verdict.value}: {row.fresh.reason}", style="cyan")
     return text

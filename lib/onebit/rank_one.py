@@ -49,7 +49,9 @@ def alternating(magnitude: "torch.Tensor") -> RankOne:
     """
     import torch
 
-    A = magnitude.double()
+    # Divided by a power of two, which is exact: squares of very large or small entries leave the range of float64.
+    exponent = torch.frexp(magnitude.double().max())[1]
+    A = torch.ldexp(magnitude.double(), -exponent)
     v = A.mean(dim=0)
     if not v.any():
         zeros = [torch.zeros(size, dtype=torch.float64, device=A.device) for size in A.shape]
@@ -63,9 +65,9 @@ def alternating(magnitude: "torch.Tensor") -> RankOne:
         v = Mv / Mv.norm()
         if upper <= lower * (1 + _TOLERANCE):
             u = A @ v
-            return RankOne(u.norm().item(), u / u.norm(), v, step)
+            return RankOne(torch.ldexp(u.norm(), exponent).item(), u / u.norm(), v, step)
     U, S, Vh = torch.linalg.svd(A, full_matrices=False)
-    return RankOne(S[0].item(), U[:, 0].abs(), Vh[0].abs(), _MOST_STEPS, converged=False)
+    return RankOne(torch.ldexp(S[0], exponent).item(), U[:, 0].abs(), Vh[0].abs(), _MOST_STEPS, converged=False)
 
 
 @dataclass(frozen=True)

@@ -208,3 +208,12 @@ def test_a_hand_written_outcome_does_not_stop_the_board(measured):
     for text in ("", "[]", json.dumps({"status": 3})):
         (folder / "outcome.json").write_text(text)
         assert len(board(measured).rows) == 2
+
+
+def test_a_claim_whose_records_are_gone_says_which(measured):
+    lost = sorted((measured.records / "cpu" / "toy").glob("*.json"))
+    for path in lost:
+        path.unlink()
+    row = first(measured)
+    assert row.verdict is Status.NOT_MEASURED
+    assert all(path.name in row.reason for path in lost)

@@ -24,7 +24,14 @@ def test_the_board_fits_a_hundred_columns_and_has_no_colours_in_a_pipe(measured,
     assert max(map(len, lines)) <= 100
     assert not any("\x1b" in line for line in lines)
     text = " ".join(" ".join(lines).split())
-    for expected in ("toy.C1", "holds", "0.25 %", "needs a GPU", "just now (cpu): fails", "2 claims: 1 holds"):
+    for expected in (
+        "toy.C1",
+        "holds",
+        "0.25 %",
+        "needs a GPU",
+        "measured here 2026-02-02,",
+        "2 claims: 1 holds",
+    ):
         assert expected in text
 
 
@@ -85,3 +92,13 @@ def test_readme_is_checked_and_written(measured, capsys):
     readme.write_text("")
     assert main(["--write-readme"], measured) == 1
     assert "needs the lines" in capsys.readouterr().err
+
+
+def test_a_board_with_lost_records_is_not_written(measured, capsys):
+    (measured.root / "README.md").write_text("<!-- board:begin -->\n<!-- board:end -->\n")
+    assert main(["--write-readme"], measured) == 0
+    written = (measured.root / "README.md").read_text()
+    next((measured.records / "cpu" / "toy").glob("*.json")).unlink()
+    assert main(["--write-readme"], measured) == 1
+    assert (measured.root / "README.md").read_text() == written
+    assert "left as it is" in capsys.readouterr().err

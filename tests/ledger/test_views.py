@@ -54,7 +54,7 @@ def test_the_markdown_is_one_table_whose_cells_do_not_break(shown):
     lines = to_markdown(shown).splitlines()
     assert {line.replace("\\|", "").count("|") for line in lines[:4]} == {7}
     assert lines[2].startswith("| toy.C1 | The error \\| is small. | holds (stale) | 0.25 % (")
-    assert lines[2].endswith("| 0.3 % (a large model) | small |")
+    assert lines[2].endswith("| 0.3 % (a large model) | a small model (profile cpu, 3 records) |")
     assert "needs a GPU" in lines[3] and "| 1, 2 s (a large model) | a GPU |" in lines[3]
     assert lines[-1] == "2 claims: 1 holds, 1 not measured, 1 of them on stale evidence."
 

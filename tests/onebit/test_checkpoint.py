@@ -26,6 +26,12 @@ def path(tmp_path):
     return path
 
 
+def test_a_path_may_be_text(tmp_path):
+    path = str(tmp_path / "layer.safetensors")
+    assert save_checkpoint(path, {"q": matrix()}).total == file_size(path).total
+    assert load_checkpoint(path).matrices["q"].shape == matrix().shape
+
+
 def test_what_was_saved_is_loaded(path):
     loaded = load_checkpoint(path)
     assert set(loaded.matrices) == {"a.q", "a.k"}
@@ -125,3 +131,19 @@ def test_file_size_reads_the_header_of_any_safetensors_file(tmp_path):
     path = tmp_path / "plain.safetensors"
     save_file({"x": torch.zeros(10)}, path)
     assert file_size(path).tensors == 40
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_scales_outside_fp16_are_refused(scale):
+    with pytest.raises(CheckpointError, match="scale the weight"):
+        OneBitMatrix.from_svid(svid(random_matrix("gaussian", (6, 20), 0).double() * scale))
+
+
+def test_a_folder_is_no_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no folder"):
+        save_checkpoint(tmp_path / "none" / "layer.safetensors", {"q": matrix()})

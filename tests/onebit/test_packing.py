@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lib.onebit import pack_signs, packed_bytes, unpack_signs
+from lib import kernels
+from lib.onebit import pack_signs, packed_bytes, sign, unpack_signs
 
 MATRICES = arrays(
     np.float32,
@@ -72,3 +73,8 @@ def test_bytes_that_do_not_belong_to_the_columns_are_refused(packed, columns):
 def test_only_matrices_are_packed():
     with pytest.raises(ValueError, match="matrix"):
         pack_signs(torch.ones(8))
+
+
+def test_what_is_packed_here_is_what_the_kernels_read():
+    weight = torch.randn(5, 37, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(kernels.signs(pack_signs(weight), 37), sign(weight))

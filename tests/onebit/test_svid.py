@@ -127,3 +127,31 @@ def test_an_unknown_split_lists_the_splits(weight):
 def test_relative_error_of_a_known_case():
     assert relative_error(torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 0.0]])) == pytest.approx(16 / 25)
     assert relative_error(torch.zeros(1, 2), torch.ones(1, 2)) == math.inf
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_very_small_and_very_large_weights_decompose_like_others(scale):
+    weight = torch.randn(6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    usual, scaled = svid(weight), svid(weight * scale)
+    assert scaled.singular_value == pytest.approx(usual.singular_value * scale, rel=1e-9)
+
+
+def test_what_is_no_tensor_is_refused_by_type():
+    with pytest.raises(TypeError, match=r"takes a torch\.Tensor"):
+        svid([[1.0, 2.0]])
+
+
+def test_eight_bit_floats_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="dequantise it first"):
+        svid(torch.ones(2, 2).to(torch.float8_e4m3fn))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_error_of_half_precision_is_computed_in_float32(dtype):
+    weight = 200 * torch.randn(40, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert relative_error(weight, weight / 2) == pytest.approx(0.25, rel=1e-6)
+
+
+def test_an_approximation_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="they must agree"):
+        relative_error(torch.ones(3, 3), torch.ones(3, 1))
