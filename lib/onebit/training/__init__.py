@@ -1,0 +1,57 @@
+"""Training a OneBit model: the layer, where it starts, what it learns from its teacher.
+
+    student = student_of(teacher, OneBitForm(start=OFFICIAL, post_norm=True).make_layer)
+    result = distil(student, teacher, blocks, DistillationRecipe(steps=400))
+
+Importing this room imports torch and transformers; `lib.onebit` itself does not.
+"""
+
+from lib.onebit.training.conversion import (
+    OneBitForm,
+    flipped_share,
+    onebit_layers,
+    packed_layers,
+    sign_snapshot,
+    student_of,
+)
+from lib.onebit.training.distillation import Distillation, distil
+from lib.onebit.training.divergence import DivergedError
+from lib.onebit.training.extensions import ExpertsForm, RankKForm
+from lib.onebit.training.generation import GenerationRecipe, generate_blocks
+from lib.onebit.training.layer import OneBitLinear
+from lib.onebit.training.losses import LossWeights, released_weights
+from lib.onebit.training.magnitudes import LayerMagnitude, layer_magnitudes
+from lib.onebit.training.recipe import RELEASED, DistillationRecipe, released_recipe
+from lib.onebit.training.starts import COPY, COPY_SCALED, OFFICIAL, RANDOM_SIGNS, SVID_KEEPING_WEIGHTS, Start
+from lib.onebit.training.trainer import Row
+
+__all__ = [
+    "COPY",
+    "COPY_SCALED",
+    "OFFICIAL",
+    "RANDOM_SIGNS",
+    "RELEASED",
+    "SVID_KEEPING_WEIGHTS",
+    "Distillation",
+    "DistillationRecipe",
+    "DivergedError",
+    "ExpertsForm",
+    "GenerationRecipe",
+    "LayerMagnitude",
+    "LossWeights",
+    "OneBitForm",
+    "OneBitLinear",
+    "RankKForm",
+    "Row",
+    "Start",
+    "distil",
+    "flipped_share",
+    "generate_blocks",
+    "layer_magnitudes",
+    "onebit_layers",
+    "packed_layers",
+    "released_recipe",
+    "released_weights",
+    "sign_snapshot",
+    "student_of",
+]
