@@ -121,9 +121,7 @@ class LocalPool:
             )
             job.started = utc_now()
             job.process.start()
-        except (
-            Exception
-        ) as error:  # no process could be had: memory, a limit of the system, a fork server that was killed
+        except Exception as error:  # no process to be had: memory, a system's limit, a fork server that was killed
             job.future.set_exception(error)
             return
         self._running.append(job)

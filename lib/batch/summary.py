@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lib import machine
+from lib.batch.cell_numbers import cell_number
 from lib.batch.ended import Ended
 from lib.batch.json_files import read_json
 from lib.batch.plan import Planned
@@ -71,19 +72,16 @@ def _trouble(checkout: Checkout, one: Ended, kept: bool) -> str:
 
 def _place(folder: Path, error: CellError) -> str:
     """Return the number that JupyterLab shows beside the failed cell, and the line in it that failed."""
-    number = None if error.cell is None else _execution_count(folder, error.cell)
+    number = None if error.cell is None else _number(folder, error.cell)
     failed = _ARROW.search(error.traceback)
     return (f" in cell [{number}]" if number else "") + (f": {failed[1].strip()}" if failed else "")
 
 
-def _execution_count(folder: Path, index: int) -> int | None:
-    """Return a cell's `[n]`, or the next one after the cells before it where it did not get so far."""
+def _number(folder: Path, index: int) -> int | None:
     try:
-        cells = read_json(folder / NOTEBOOK_FILE)["cells"]
-        counts = [cell.get("execution_count") or 0 for cell in cells[: index + 1]]
-        return counts[index] or max(counts) + 1
-    except (RunFileError, KeyError, IndexError, TypeError, AttributeError):
-        return None
+        return cell_number(read_json(folder / NOTEBOOK_FILE)["cells"], index)
+    except (RunFileError, KeyError, TypeError, AttributeError):
+        return None  # there is no notebook, or half of one
 
 
 def _entry(checkout: Checkout, planned: Planned, one: Ended) -> BatchEntry:

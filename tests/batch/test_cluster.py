@@ -1,11 +1,14 @@
 """A batch on a Dask cluster of this machine."""
 
+import subprocess
+import sys
+
 import pytest
 
 from lib.batch.errors import PlanError
 from lib.batch.plan import make_plan
 from lib.batch.run import RunStatus
-from tests.batch.tree import new_checkout, write_notebook
+from tests.batch.tree import ROOT, new_checkout, write_notebook
 
 pytest.importorskip("distributed")
 
@@ -53,6 +56,32 @@ def test_workers_that_have_other_code_are_refused(checkout, cluster, monkeypatch
     monkeypatch.setattr("lib.batch.cluster.content", lambda path: "edited here only")
     with pytest.raises(PlanError, match="other notebooks, lib or lock"):
         connect(checkout, cluster)
+
+
+_NO_WORKERS = """
+import sys
+from pathlib import Path
+from distributed import LocalCluster
+from lib.batch.cluster import DaskPool
+from lib.batch.errors import PlanError
+from lib.checkout import Checkout
+
+with LocalCluster(n_workers=0, processes=True, dashboard_address=None) as cluster:
+    try:
+        DaskPool(Checkout(Path(sys.argv[1])), cluster.scheduler_address, workers=1, patience_s=0.5)
+    except PlanError as error:
+        print(error)
+    print(len(cluster.scheduler.clients))
+"""
+
+
+def test_a_cluster_without_workers_is_refused_and_let_go(checkout):
+    command = [sys.executable, "-W", "ignore", "-c", _NO_WORKERS, str(checkout.root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    refusal, clients = done.stdout.splitlines()
+    assert "no Dask cluster with workers at" in refusal
+    assert clients == "1"  # the cluster's own
 
 
 def test_an_address_without_cluster_is_refused(checkout):

@@ -56,10 +56,10 @@ def test_a_terminal_shows_a_line_for_each_run_and_the_time_left(tmp_path):
     assert re.search(r"0 of 2 done, about 2:[34]\d left", shown)
 
 
-def test_the_closing_words_name_cell_error_and_log(tmp_path):
+def test_the_closing_words_name_status_error_and_log(tmp_path):
     words = closing_words(Checkout(tmp_path), [Ended(FIRST, DONE, cached=True), Ended(SECOND, FAILED)])
     assert words.splitlines() == [
-        "demo/02_x: failed in cell 4",
+        "demo/02_x: failed",
         "    ValueError: no",
         "    really",
         "    log: reports/runs/quick/demo/02_x-bbbbbbbbbbbb/log.txt",

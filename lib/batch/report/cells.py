@@ -13,6 +13,7 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from lib.batch.cell_numbers import cell_number
 from lib.batch.report.code import highlighted
 from lib.batch.report.figures import described, png_size, thumbnail
 from lib.batch.report.long_outputs import cut_long_outputs
@@ -36,6 +37,7 @@ class Cells:
         anchors: The id of each cell, by its index.
         thumbnail: The first figure as a small picture in a `data:` address, or "".
         faults: One sentence a formula that could not be shown.
+        failed: The number that JupyterLab shows beside the failed cell, or None.
     """
 
     html: str
@@ -43,6 +45,7 @@ class Cells:
     anchors: tuple[str, ...]
     thumbnail: str
     faults: tuple[str, ...]
+    failed: int | None = None
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -74,7 +77,8 @@ def render_cells(notebook: NotebookNode, place: Place, failed: int | None = None
     prose = Prose(place)
     exporter = _Exporter(prose, place)
     html, _ = exporter.from_notebook_node(notebook)
-    return Cells(html, tuple(prose.headings), anchors, thumbnail(notebook.cells), tuple(prose.faults))
+    number = None if failed is None else cell_number(notebook.cells, failed)
+    return Cells(html, tuple(prose.headings), anchors, thumbnail(notebook.cells), tuple(prose.faults), number)
 
 
 class _Exporter(TemplateExporter):

@@ -116,7 +116,7 @@ def _banner(error: CellError, outcome: Outcome, cells: Cells, missing: str, logg
     return {
         "late": outcome.status in _LATE,
         "anchor": cells.anchors[error.cell] if known and error.cell is not None else "",
-        "where": f"cell {error.cell + 1}" if error.cell is not None else "",
+        "where": f"cell [{cells.failed}]" if cells.failed else "",
         "said": said,
         "hint": hint,
         "log": LOG_FILE if logged else "",

@@ -197,5 +197,7 @@ def test_print_hides_folded_code_and_is_light(report, browser):
     assert browser.run("getComputedStyle(document.documentElement).getPropertyValue('--ink').trim()") == "#1c1e21"
     assert not browser.run("document.querySelector('.contents').checkVisibility()")
     assert not browser.run("document.querySelector('details.source:not([open])').checkVisibility()")
+    breaks = "[...document.querySelectorAll('table')].map(table => getComputedStyle(table).breakInside)"
+    assert set(browser.run(breaks)) == {"auto"}  # a table that goes to the next page whole leaves half a page empty
     assert browser.pdf().startswith(b"%PDF")
     browser.call("Emulation.setEmulatedMedia", media="")

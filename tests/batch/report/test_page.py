@@ -145,7 +145,7 @@ def test_a_failed_run_shows_its_cell_and_error_above_what_ran(tmp_path):
     error = CellError(1, "ValueError", "got <7>", "Traceback\nline")
     cells = [code("a = 1"), code("a / 0", new_output("error", ename="ValueError", evalue="got <7>", traceback=["T"]))]
     html = page_of(tmp_path, *cells, status=RunStatus.FAILED, error=error).html
-    assert '<a href="#cell-1">cell 2</a>' in html
+    assert '<a href="#cell-1">cell [1]</a>' in html
     assert "ValueError: got &lt;7&gt;" in html
     assert 'class="cell failed" id="cell-1"' in html
     assert "Traceback\nline" in html
