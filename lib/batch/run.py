@@ -48,6 +48,7 @@ class Run:
         given: Those that batch.yaml sets.
         key: Hash of all that the result depends on, `KEY_LENGTH` hexadecimal digits.
         threads: How many threads the numeric libraries may use.
+        alone: Whether nothing may run beside it on its machine; its result is then a timing.
         gpus: 0 or 1.
         limit_s: Seconds of wall clock after which the run is ended.
         minutes: Expected minutes, or None where nothing tells.
@@ -60,6 +61,7 @@ class Run:
     given: dict[str, Any]
     key: str
     threads: int = 1
+    alone: bool = False
     gpus: int = 0
     limit_s: float = 600.0
     minutes: float | None = None
@@ -73,6 +75,10 @@ class Run:
     def title(self) -> str:
         """The notebook with the parameters that batch.yaml gives it, in one line."""
         return " ".join([self.notebook, *(f"{name}={value}" for name, value in self.given.items())])
+
+    def workers(self, of: int) -> int:
+        """Return how many of a machine's workers this run takes up: one for each of its threads, or all of them."""
+        return of if self.alone else min(self.threads, of)
 
     def folder(self, checkout: Checkout) -> Path:
         """Return where this run's files stand: `reports/runs/<profile>/<paper>/<NN_name>-<key>`."""
