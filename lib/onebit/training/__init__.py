@@ -22,6 +22,7 @@ from lib.onebit.training.layer import OneBitLinear
 from lib.onebit.training.losses import LossWeights, released_weights
 from lib.onebit.training.magnitudes import LayerMagnitude, layer_magnitudes
 from lib.onebit.training.recipe import RELEASED, DistillationRecipe, released_recipe
+from lib.onebit.training.setting import Setting, load_setting
 from lib.onebit.training.starts import COPY, COPY_SCALED, OFFICIAL, RANDOM_SIGNS, SVID_KEEPING_WEIGHTS, Start
 from lib.onebit.training.trainer import Row
 
@@ -43,11 +44,13 @@ __all__ = [
     "OneBitLinear",
     "RankKForm",
     "Row",
+    "Setting",
     "Start",
     "distil",
     "flipped_share",
     "generate_blocks",
     "layer_magnitudes",
+    "load_setting",
     "onebit_layers",
     "packed_layers",
     "released_recipe",
