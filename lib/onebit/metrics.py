@@ -124,3 +124,79 @@ class MultiplyBySignsOnGpu(Metrics):
     largest_error: float
     speedup_by_case: dict[str, float] = timing()  # noqa: RUF009, makes a field
     microseconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOneBit(Metrics):
+    """03_train_one_bit: one student distilled from its teacher.
+
+    Perplexity and next-token accuracy (0 to 1) are on held-out test text, by model: "teacher", "start" (before
+    training), "start, no LayerNorm", "start, LayerNorm", "student".
+
+    Attributes:
+        start: Name of the start, such as "svid".
+        post_norm: Whether the layers end in a LayerNorm.
+        own_text: Whether the student read text that the teacher wrote, instead of real text.
+        steps: Optimiser steps.
+        tokens: Tokens the student saw.
+        learning_rate: Peak.
+        hidden_weight: Weight of the hidden states in the loss, per token.
+        held_out_tokens: Predicted tokens of test text.
+        perplexity: By model.
+        accuracy: By model.
+        perplexity_ratio: Student's perplexity over the teacher's.
+        losses: Unweighted terms of the loss over the first and the last steps: "logits, first", "hidden, last"...
+        flipped: Share of signs that differ from the start's, 0 to 1.
+        flipped_by_kind: The same by kind of layer.
+        bits_per_weight: Stored bits of the student's projections, per weight.
+        seconds: Processor time of the distillation.
+    """
+
+    start: str
+    post_norm: bool
+    own_text: bool
+    steps: int
+    tokens: int
+    learning_rate: float
+    hidden_weight: float
+    held_out_tokens: int
+    perplexity: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
+    perplexity_ratio: float
+    losses: dict[str, float] = field(default_factory=dict)
+    flipped: float
+    flipped_by_kind: dict[str, float] = field(default_factory=dict)
+    bits_per_weight: float
+    seconds: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateWithOneBit(Metrics):
+    """07_generate_with_one_bit: a student as a checkpoint of transformers, and the memory of a larger model.
+
+    Attributes:
+        student_perplexity: Of the student while it is trained, on held-out test text.
+        loaded_perplexity: Of the same student loaded from its checkpoint.
+        same_choice: Share of held-out tokens where both think the same token likeliest, 0 to 1.
+        same_ids: Whether the saved and the loaded student generate the same tokens.
+        round_trip: Whether saving the loaded student again gives the same tensors bit for bit.
+        quality_of_random: Perplexity of the checkpoint loaded without the method: projections of random numbers.
+        bytes: Of the larger model: "projections, fp32", "projections, bf16", "projections, packed", "rest, fp32",
+            "rest, bf16", "file, packed".
+        projections_reduction: How many times smaller its packed projections are than in fp32.
+        model_reduction: By what share the whole model shrinks against itself in bf16, the rest in bf16 too, 0 to 1.
+        bits_per_weight: Resident bits of its projections, per weight.
+        tokens_per_second: Generating with one row, "dense" and "packed", both in fp32.
+    """
+
+    student_perplexity: float
+    loaded_perplexity: float
+    same_choice: float
+    same_ids: bool
+    round_trip: bool
+    quality_of_random: float
+    bytes: dict[str, float] = field(default_factory=dict)
+    projections_reduction: float
+    model_reduction: float
+    bits_per_weight: float
+    tokens_per_second: dict[str, float] = timing()  # noqa: RUF009, makes a field
