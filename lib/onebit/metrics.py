@@ -145,8 +145,8 @@ class CompareStartsAndLosses(Metrics):
         perplexity: On the test text.
         area: Mean loss over the training, the area under the learning curve a step.
         final_loss: Mean loss over the last tenth of the training.
-        steps_to_loss: Starts: first step at which the loss is that of the official start at half time; who never gets
-            there is left out.
+        steps_to_loss: Starts: first step at which the loss is as low as that of the first of them at its end; who never
+            gets there is left out.
         flipped: Share of signs that differ from the start's.
         diverged: Step at which a training was stopped.
         largest_activation: Rates: largest |value| in a layer's product or in a hidden state after training, by form and
