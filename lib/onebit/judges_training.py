@@ -76,7 +76,7 @@ def no_overflow(measured: Runs) -> Verdict:
     normed, bare = "OneBit", "OneBit, no LayerNorm"
     runs = [run for run in _with(measured, "rates") if normed in run.overflows and bare in run.overflows]
     if not runs:
-        return _needs("OneBit with and without LayerNorm")
+        return _needs("that keep and that drop the LayerNorm")
     inside, outside = (max(run.overflows[form] for run in runs) for form in (normed, bare))
     if inside or outside:
         shares = f"largest share beyond 65,504 with LayerNorm, against {outside:.2g} without, {len(runs)} seeds"
@@ -91,7 +91,7 @@ def size_restored(measured: Runs) -> Verdict:
     """Judge C16: outputs within a factor of 2 of the dense layer's with g and h; without, about 1 / mean(|W|) of it."""
     runs = [run for run in _with(measured, "rates") if run.size_with_values]
     if not runs:
-        return _needs("of the comparison of rates")
+        return _needs("of several learning rates")
     parts = {}
     for model in runs[0].size_with_values:
         own = [run for run in runs if model in run.size_with_values]
