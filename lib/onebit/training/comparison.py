@@ -7,6 +7,7 @@ Of a comparison all students see the same blocks in the same order, so that diff
 training that diverges is an outcome like any other.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,7 @@ from lib.onebit.training.magnitudes import LayerMagnitude, layer_magnitudes
 from lib.onebit.training.output_size import largest_hidden
 from lib.onebit.training.recipe import DistillationRecipe
 from lib.onebit.training.setting import Setting
+from lib.onebit.training.trainer import Row
 from lib.progress import progress
 
 if TYPE_CHECKING:
@@ -137,13 +139,16 @@ def run_all(variants: Sequence[Variant], setting: Setting, recipe: DistillationR
     return {each.name: run_variant(each, setting, recipe) for each in progress(variants, "comparing")}
 
 
-def _measured(variant: Variant, student: "PreTrainedModel", history: Sequence, setting: Setting) -> Outcome:
+def _measured(variant: Variant, student: "PreTrainedModel", history: Sequence[Row], setting: Setting) -> Outcome:
+    perplexity = measure_quality(student, setting.test).perplexity
+    if not math.isfinite(perplexity):  # the very last step broke it, after the last look at the loss
+        return Outcome(variant, diverged_at=history[-1].step)
     sample: torch.Tensor = setting.validation[:_MEASURED_BLOCKS]
     return Outcome(
         variant=variant,
         steps=tuple(row.step for row in history),
         losses=tuple(row.loss for row in history),
-        perplexity=measure_quality(student, setting.test).perplexity,
+        perplexity=perplexity,
         flipped=history[-1].flipped,
         magnitudes=layer_magnitudes(student, sample),
         hidden=largest_hidden(student, sample),

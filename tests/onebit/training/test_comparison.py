@@ -47,6 +47,11 @@ def test_a_training_that_diverges_is_an_outcome(setting, monkeypatch):
     assert repr(outcome) == "wild: diverged after 3 steps"
 
 
+def test_a_student_whose_perplexity_is_no_number_has_diverged(setting, monkeypatch):
+    monkeypatch.setattr(module, "measure_quality", lambda *_: SimpleNamespace(perplexity=float("nan")))
+    assert run_variant(Variant("wild", OneBitForm(), 1e-3), setting, RECIPE).diverged_at == 6
+
+
 def test_the_area_is_the_mean_and_the_end_the_last_tenth():
     outcome = curve(*range(20, 0, -1))
     assert outcome.area == 10.5
