@@ -200,3 +200,57 @@ class GenerateWithOneBit(Metrics):
     model_reduction: float
     bits_per_weight: float
     tokens_per_second: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareStartsAndLosses(Metrics):
+    """04_compare_starts_and_losses: students of one teacher and one budget that differ in one thing.
+
+    Dictionaries are by the student's name (`lib.onebit.training.variants`). A student whose training diverged stands in
+    `diverged` alone. Within a record all students of a comparison saw the same text in the same order.
+
+    Attributes:
+        comparisons: Which of "starts", "losses" and "rates" were run.
+        seed: Of the order of the text, of NMF's start and of random signs.
+        steps: Optimiser steps of each student.
+        tokens: Tokens that each student saw.
+        constant_rate: Peak learning rate of students whose latents start at one small size.
+        weight_rate: Of those whose latents start as the teacher's weights.
+        released_rate: The release's, at which some starts were run as well.
+        teacher_perplexity: On the test text.
+        perplexity: On the test text.
+        area: Mean loss over the training, the area under the learning curve a step.
+        final_loss: Mean loss over the last tenth of the training.
+        steps_to_loss: Starts: first step at which the loss is as low as that of the first of them at its end; who never
+            gets there is left out.
+        flipped: Share of signs that differ from the start's.
+        diverged: Step at which a training was stopped.
+        largest_activation: Rates: largest |value| in a layer's product or in a hidden state after training, by form and
+            block.
+        overflows: Rates: share of the products' values beyond fp16's 65,504 after training, by form.
+        size_with_values: Rates: median over layers of std(Y) / std(X W^T) at the start with g and h, by model.
+        size_without_values: The same with signs alone.
+        size_without_over_expected: That over 1 / mean(|W|), median over layers.
+        seconds: CPU time of all trainings.
+    """
+
+    comparisons: tuple[str, ...]
+    seed: int
+    steps: int
+    tokens: int
+    constant_rate: float
+    weight_rate: float
+    released_rate: float
+    teacher_perplexity: float
+    perplexity: dict[str, float] = field(default_factory=dict)
+    area: dict[str, float] = field(default_factory=dict)
+    final_loss: dict[str, float] = field(default_factory=dict)
+    steps_to_loss: dict[str, float] = field(default_factory=dict)
+    flipped: dict[str, float] = field(default_factory=dict)
+    diverged: dict[str, float] = field(default_factory=dict)
+    largest_activation: dict[str, float] = field(default_factory=dict)
+    overflows: dict[str, float] = field(default_factory=dict)
+    size_with_values: dict[str, float] = field(default_factory=dict)
+    size_without_values: dict[str, float] = field(default_factory=dict)
+    size_without_over_expected: dict[str, float] = field(default_factory=dict)
+    seconds: float = timing()
