@@ -8,7 +8,7 @@ A trained method takes the recipe's steps, text and schedule; the learning rate 
 validation text with a seed that no reported run has.
 """
 
-from lib.onebit.contest.measure import Score, Sizes, compete, dense_score, measure, sizes_of
+from lib.onebit.contest.measure import Score, Sizes, compete, dense_score, sizes_of
 from lib.onebit.contest.methods import METHODS, TRAINED, UNTRAINED, Method, method_named
 from lib.onebit.contest.tuning import TUNING_SEED, sweep
 
@@ -22,7 +22,6 @@ __all__ = [
     "Sizes",
     "compete",
     "dense_score",
-    "measure",
     "method_named",
     "sizes_of",
     "sweep",
