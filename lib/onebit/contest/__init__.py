@@ -8,21 +8,31 @@ A trained method takes the recipe's steps, text and schedule; the learning rate 
 validation text with a seed that no reported run has.
 """
 
+from lib.onebit.contest.ladder import Ladder, dense_models, ladder_of
 from lib.onebit.contest.measure import Score, Sizes, compete, dense_score, sizes_of
 from lib.onebit.contest.methods import METHODS, TRAINED, UNTRAINED, Method, method_named
+from lib.onebit.contest.rates import SWEEP
+from lib.onebit.contest.seeds import Gain, gains, recorded_runs
 from lib.onebit.contest.tuning import TUNING_SEED, sweep
 
 __all__ = [
     "METHODS",
+    "SWEEP",
     "TRAINED",
     "TUNING_SEED",
     "UNTRAINED",
+    "Gain",
+    "Ladder",
     "Method",
     "Score",
     "Sizes",
     "compete",
+    "dense_models",
     "dense_score",
+    "gains",
+    "ladder_of",
     "method_named",
+    "recorded_runs",
     "sizes_of",
     "sweep",
 ]

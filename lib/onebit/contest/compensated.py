@@ -3,8 +3,9 @@
 SVID takes sign(W_ij) for every weight by itself. Going through the inputs one after the other as GPTQ does, on the grid
 of the layer's own two values +h_i g_j and -h_i g_j, lets the signs to come make up for the error of those before:
 
-    minimise tr((W - S * h g^T) H (W - S * h g^T)^T) greedily, H = X^T X over the layer's inputs to the teacher
+    minimise tr((W - S * h g^T) H (W - S * h g^T)^T) greedily, H = X^T X over the layer's inputs in the teacher
 
+Then h is set to its optimum for these signs, row by row: h = (w H r^T) / (r H r^T) with r the row of S * g.
 The layer that is stored is the paper's without LayerNorm, bit for bit the same size; only the start differs. A latent
 weight keeps its size |W_ij| and takes the chosen sign.
 """
@@ -19,12 +20,23 @@ from torch import nn
 from lib.models import is_projection
 from lib.onebit.baselines.gptq_matrix import compensate
 from lib.onebit.svid import sign, svid
+from lib.onebit.training.conversion import student_of
 from lib.onebit.training.layer import OneBitLinear
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _AT_ONCE = 16  # sequences
+
+
+def compensated_student(teacher: "PreTrainedModel", calibration: torch.Tensor) -> "PreTrainedModel":
+    """Return a student whose projections start from compensated signs, as `student_of`.
+
+    Args:
+        teacher: A dense model of the Llama, Mistral or Qwen shape.
+        calibration: Token ids, [blocks, T].
+    """
+    return student_of(teacher, CompensatedForm(input_hessians(teacher, calibration)).make_layer)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from lib.models.choices import ChoiceTask, choice_accuracy
 from lib.models.quality import measure_quality
 from lib.onebit.contest.methods import Bits, Method
 from lib.onebit.sizes import Architecture
-from lib.onebit.training import DistillationRecipe, distil, student_of
+from lib.onebit.training import DistillationRecipe, distil
 from lib.onebit.training.setting import Setting
 
 if TYPE_CHECKING:
@@ -75,24 +75,29 @@ def sizes_of(config: dict[str, Any], bits: Bits | None = None) -> Sizes:
     return Sizes(linear_bits / shape.linear_weights, linear_bits / 8 + _DENSE_BITS / 8 * shape.other_weights)
 
 
-def compete(method: Method, setting: Setting, task: ChoiceTask, recipe: DistillationRecipe) -> Score:
+def compete(
+    method: Method,
+    setting: Setting,
+    task: ChoiceTask,
+    recipe: DistillationRecipe,
+    learning_rate: float | None = None,
+) -> Score:
     """Return what comes of a contestant: made from the setting's teacher, measured on its test text.
 
     Args:
         method: Which.
         setting: Teacher and text; an untrained method calibrates on the training text if at all.
         task: Continuations to choose from.
-        recipe: Budget and order of the text of all trained methods; the learning rate is the method's own.
+        recipe: Budget, loss and order of the text of all trained methods.
+        learning_rate: Peak rate of a trained method; None: the method's own.
 
     Raises:
         DivergedError: Its training came to nothing.
     """
     started, tokens = time.process_time(), 0
-    if method.quantise is not None:
-        model = method.quantise(setting.model, setting.train)
-    else:
-        model = student_of(setting.model, method.make_layer)
-        own = replace(recipe, learning_rate=method.learning_rate)
+    model = method.make(setting.model, setting.train)
+    if method.learning_rate is not None:
+        own = replace(recipe, learning_rate=learning_rate or method.learning_rate)
         tokens = distil(model, setting.model, setting.train, own).tokens
     seconds = time.process_time() - started
     sizes = sizes_of(setting.model.config.to_dict(), method.bits)

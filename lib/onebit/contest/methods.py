@@ -1,7 +1,7 @@
 """The contestants by name: how each is made, and its stored bits a weight.
 
-Untrained ones take a teacher and calibration text and return a model; trained ones say what takes a projection's place
-and at which learning rate it is distilled. Every one leaves embedding, norms and output head as they are.
+`make` takes a teacher and calibration text and returns a model. Where there is a learning rate, that model is a student
+which is then distilled; else it is the result. Embedding, norms and output head stay as they are in all of them.
 """
 
 from collections.abc import Callable
@@ -12,52 +12,40 @@ import torch
 
 from lib.onebit.approximations import sign_rank_one, sign_scalar, two_bit_fitted
 from lib.onebit.baselines import MinMaxForm, SignScalarForm, bits_per_weight, gptq_copy, round_to_nearest, rounded_copy
-from lib.onebit.training import (
-    OFFICIAL,
-    SVID_KEEPING_WEIGHTS,
-    ExpertsForm,
-    OneBitForm,
-    RankKForm,
-)
+from lib.onebit.contest.compensated import compensated_student
+from lib.onebit.contest.rates import best_rate
+from lib.onebit.training import OFFICIAL, SVID_KEEPING_WEIGHTS, ExpertsForm, OneBitForm, RankKForm, student_of
 from lib.onebit.training.conversion import MakeLayer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Bits = Callable[[int, int], float]
+Make = Callable[["PreTrainedModel", torch.Tensor], "PreTrainedModel"]
 _CALIBRATION = 128  # sequences that GPTQ sees, as in the paper (App. A.2)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A contestant; exactly one of `quantise` and `make_layer` is given.
+    """A contestant.
 
     Attributes:
         name: Short name, used in records.
         label: What it is, for tables and figures.
         bits: (m, n) -> stored bits of an m x n matrix, divided by m n.
-        quantise: Untrained: from a teacher and calibration token ids [blocks, T] to the quantised model.
-        make_layer: Trained: what takes a dense layer's place in the student.
-        learning_rate: Trained: the peak rate that `sweep` chose on the validation text.
+        make: From a teacher and calibration token ids [blocks, T] to the quantised model, or to the student.
+        learning_rate: Peak rate of the student's distillation, which `sweep` chose; None: nothing is trained.
     """
 
     name: str
     label: str
     bits: Bits
-    quantise: "Callable[[PreTrainedModel, torch.Tensor], PreTrainedModel] | None" = None
-    make_layer: MakeLayer | None = None
+    make: Make
     learning_rate: float | None = None
 
-    def __post_init__(self) -> None:
-        if (self.quantise is None) == (self.make_layer is None):
-            raise ValueError(f"the method {self.name!r} is either quantised or trained: give it one of the two")
-        if (self.make_layer is None) != (self.learning_rate is None):
-            raise ValueError(f"the method {self.name!r}: a trained method has a learning rate, another has none")
-
-    @property
-    def trained(self) -> bool:
-        """Whether it is distilled."""
-        return self.make_layer is not None
+    def __repr__(self) -> str:
+        how = "not trained" if self.learning_rate is None else f"learning rate {self.learning_rate:g}"
+        return f"Method({self.name}: {self.label}, {how})"
 
 
 def method_named(name: str) -> Method:
@@ -71,78 +59,74 @@ def method_named(name: str) -> Method:
     return METHODS[name]
 
 
-def _rounded(name: str, label: str, bits: Bits, approximate: Callable[[torch.Tensor], torch.Tensor]) -> Method:
-    return Method(name, label, bits, quantise=lambda teacher, _calibration: rounded_copy(teacher, approximate))
+def _by_matrix(approximate: Callable[[torch.Tensor], torch.Tensor]) -> Make:
+    return lambda teacher, _calibration: rounded_copy(teacher, approximate)
+
+
+def _student(make_layer: MakeLayer) -> Make:
+    return lambda teacher, _calibration: student_of(teacher, make_layer)
 
 
 def _to_nearest(bits: int) -> Method:
-    return _rounded(
-        f"rtn{bits}",
-        f"RTN, {bits} bit",
-        lambda _m, n: bits_per_weight(bits, n),
-        lambda weight: round_to_nearest(weight, bits),
-    )
+    make = _by_matrix(lambda weight: round_to_nearest(weight, bits))
+    return Method(f"rtn{bits}", f"RTN, {bits} bit", lambda _m, n: bits_per_weight(bits, n), make)
 
 
 def _gptq(teacher: "PreTrainedModel", calibration: torch.Tensor) -> "PreTrainedModel":
     return gptq_copy(teacher, calibration[:_CALIBRATION], bits=2, act_order=True)
 
 
-def _vectors(m: int, n: int) -> float:
+def _compensated(teacher: "PreTrainedModel", calibration: torch.Tensor) -> "PreTrainedModel":
+    return compensated_student(teacher, calibration[:_CALIBRATION])
+
+
+def _two_vectors(m: int, n: int) -> float:
     return OneBitForm().bits_per_weight(m, n)
 
 
-def _one_bit(name: str, label: str, form: OneBitForm, learning_rate: float) -> Method:
-    return Method(name, label, form.bits_per_weight, make_layer=form.make_layer, learning_rate=learning_rate)
+def _symmetric(_m: int, n: int) -> float:
+    return bits_per_weight(2, n, symmetric=True)
 
+
+def _four_levels(_m: int, n: int) -> float:
+    return bits_per_weight(2, n)
+
+
+_SCALAR, _RANK, _EXPERTS = SignScalarForm(), RankKForm(2), ExpertsForm(4)
 
 # From many bits to few. "rtn2_fitted" clips outliers, which OmniQuant learns to do; OmniQuant itself is not run here.
 _UNTRAINED = (
     *(_to_nearest(bits) for bits in (4, 3, 2)),
-    _rounded("rtn2_fitted", "RTN, 2 bit, clipped", lambda _m, n: 2 + 16 / n, two_bit_fitted),
-    Method("gptq2", "GPTQ, 2 bit", lambda _m, n: bits_per_weight(2, n), quantise=_gptq),
+    Method("rtn2_fitted", "RTN, 2 bit, clipped", lambda _m, n: 2 + 16 / n, _by_matrix(two_bit_fitted)),
+    Method("gptq2", "GPTQ, 2 bit", _four_levels, _gptq),
     _to_nearest(1),
-    _rounded("sign_scalar", "sign × scalar", SignScalarForm().bits_per_weight, sign_scalar),
-    _rounded("svid", "SVID", _vectors, sign_rank_one),
+    Method("sign_scalar", "sign × scalar", _SCALAR.bits_per_weight, _by_matrix(sign_scalar)),
+    Method("svid", "SVID", _two_vectors, _by_matrix(sign_rank_one)),
+    Method("compensated", "compensated signs", _two_vectors, _compensated),
 )
 
-_QAT, _SCALAR, _RANK, _EXPERTS = MinMaxForm(2), SignScalarForm(), RankKForm(2), ExpertsForm(4)
+_NO_NORM = OneBitForm(OFFICIAL, post_norm=False)
+_KEPT = OneBitForm(SVID_KEEPING_WEIGHTS)
+_BOTH = OneBitForm(SVID_KEEPING_WEIGHTS, post_norm=False)
 
-# Learning rates: `sweep`, seed 100, on the validation text of "narrow"; the notebook shows the whole sweep.
+
+def _trained(name: str, label: str, bits: Bits, make: Make) -> Method:
+    return Method(name, label, bits, make, best_rate(name))
+
+
 _TRAINED = (
-    _one_bit("onebit", "OneBit, as the paper", OneBitForm(OFFICIAL), 4e-3),
-    Method(
-        "qat2",
-        "QAT, 2 bit min-max",
-        lambda _m, n: bits_per_weight(2, n, symmetric=True),
-        make_layer=_QAT.make_layer,
-        learning_rate=1e-3,
+    _trained("onebit", "OneBit, as the paper", _two_vectors, _student(OneBitForm().make_layer)),
+    _trained("qat2", "QAT, 2 bit min-max", _symmetric, _student(MinMaxForm(2).make_layer)),
+    _trained(
+        "qat2_four_levels", "QAT, 2 bit, four levels", _four_levels, _student(MinMaxForm(2, symmetric=False).make_layer)
     ),
-    Method(
-        "qat2_asymmetric",
-        "QAT, 2 bit, four levels",
-        lambda _m, n: bits_per_weight(2, n),
-        make_layer=MinMaxForm(2, symmetric=False).make_layer,
-        learning_rate=1e-3,
-    ),
-    Method(
-        "sign_scalar_trained",
-        "sign × scalar, trained",
-        _SCALAR.bits_per_weight,
-        make_layer=_SCALAR.make_layer,
-        learning_rate=2e-3,
-    ),
-    _one_bit("no_norm", "no LayerNorm", OneBitForm(OFFICIAL, post_norm=False), 4e-3),
-    _one_bit("kept_latents", "latents = weights", OneBitForm(SVID_KEEPING_WEIGHTS), 4e-3),
-    _one_bit("no_norm_kept_latents", "both", OneBitForm(SVID_KEEPING_WEIGHTS, post_norm=False), 4e-3),
-    Method("rank2", "both, values of rank 2", _RANK.bits_per_weight, make_layer=_RANK.make_layer, learning_rate=4e-3),
-    Method(
-        "experts4",
-        "both, 4 scaling experts",
-        _EXPERTS.bits_per_weight,
-        make_layer=_EXPERTS.make_layer,
-        learning_rate=4e-3,
-    ),
+    _trained("sign_scalar_trained", "sign × scalar, trained", _SCALAR.bits_per_weight, _student(_SCALAR.make_layer)),
+    _trained("no_norm", "no LayerNorm", _two_vectors, _student(_NO_NORM.make_layer)),
+    _trained("kept_latents", "latents = weights", _two_vectors, _student(_KEPT.make_layer)),
+    _trained("both", "no LayerNorm, latents = weights", _two_vectors, _student(_BOTH.make_layer)),
+    _trained("both_compensated", "both, compensated signs", _two_vectors, _compensated),
+    _trained("both_rank2", "both, values of rank 2", _RANK.bits_per_weight, _student(_RANK.make_layer)),
+    _trained("both_experts4", "both, 4 experts", _EXPERTS.bits_per_weight, _student(_EXPERTS.make_layer)),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in (*_UNTRAINED, *_TRAINED)}

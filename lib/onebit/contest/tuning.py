@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lib.models.quality import measure_quality
-from lib.onebit.contest.methods import method_named
-from lib.onebit.training import DistillationRecipe, DivergedError, distil, student_of
-from lib.onebit.training.conversion import MakeLayer
+from lib.onebit.contest.methods import Method, method_named
+from lib.onebit.training import DistillationRecipe, DivergedError, distil
 from lib.onebit.training.setting import Setting
 
 TUNING_SEED = 100
@@ -30,21 +29,35 @@ def sweep(
     """
     contestants = [method_named(name) for name in methods]
     for method in contestants:
-        if not method.trained:
+        if method.learning_rate is None:
             raise ValueError(f"the method {method.name!r} is not trained: it has no learning rate to choose")
     return {
         method.name: {
-            rate: _perplexity(method.make_layer, setting, replace(recipe, learning_rate=rate, seed=TUNING_SEED))
-            for rate in rates
+            rate: _perplexity(method, setting, replace(recipe, learning_rate=rate, seed=TUNING_SEED)) for rate in rates
         }
         for method in contestants
     }
 
 
-def _perplexity(make_layer: MakeLayer, setting: Setting, recipe: DistillationRecipe) -> float:
-    student = student_of(setting.model, make_layer)
+def _perplexity(method: Method, setting: Setting, recipe: DistillationRecipe) -> float:
+    student = method.make(setting.model, setting.train)
     try:
         distil(student, setting.model, setting.train, recipe)
     except DivergedError:
         return float("inf")
     return measure_quality(student, setting.validation).perplexity
+
+
+def main() -> None:
+    """Print the sweep of `rates`: `python -m lib.onebit.contest.tuning`."""
+    from lib.onebit.training.setting import load_setting
+
+    setting = load_setting("narrow", text="", length=128, train_blocks=4000, held_out_blocks=128)
+    recipe = DistillationRecipe(steps=150, batch=4, warmup=15, bf16=True, log_every=50)
+    for method in ("onebit", "qat2", "both"):
+        for rate, perplexity in sweep([method], (2e-3, 4e-3, 8e-3), setting, recipe)[method].items():
+            print(f"{method:<10} {rate:g} {perplexity:.4g}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
