@@ -1,6 +1,6 @@
 """The learning rates, and the sweep that they were chosen by.
 
-`python -m lib.onebit.contest.tuning` over the teacher "narrow": 150 steps of 4 sequences of 128 tokens, a warm-up of 15,
+`python -m lib.onebit.contest.tuning` over "narrow": 150 steps of 4 sequences of 128 tokens, a warm-up of 15 steps,
 bf16, seed 100, perplexity on 128 blocks of the validation text. No reported run has that seed, and none is measured on
 that text. Forms that were not swept themselves take the rate of the form that they extend.
 """

@@ -1,4 +1,4 @@
-"""Several seeds side by side: runs that left records, and each method against the paper's form with its interval.
+"""Several seeds side by side: runs that left records, and each method against the paper's form with its interval."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
