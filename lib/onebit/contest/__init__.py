@@ -9,7 +9,7 @@ validation text with a seed that no reported run has.
 """
 
 from lib.onebit.contest.ladder import Ladder, dense_models, ladder_of
-from lib.onebit.contest.measure import Score, Sizes, compete, dense_score, sizes_of
+from lib.onebit.contest.measure import Score, Sizes, by_method, compete, dense_score, sizes_of
 from lib.onebit.contest.methods import METHODS, TRAINED, UNTRAINED, Method, method_named
 from lib.onebit.contest.rates import SWEEP
 from lib.onebit.contest.seeds import Gain, gains, recorded_runs
@@ -26,6 +26,7 @@ __all__ = [
     "Method",
     "Score",
     "Sizes",
+    "by_method",
     "compete",
     "dense_models",
     "dense_score",

@@ -1,6 +1,7 @@
 """One contestant in one setting: its size, and the quality of the model that comes of it."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,17 @@ def compete(
 def dense_score(name: str, model: "PreTrainedModel", test: "torch.Tensor", task: ChoiceTask) -> Score:
     """Return the score of a dense model as it is, stored in fp16: the teacher, or a smaller model to compare with."""
     return _score(name, f"{name}, fp16", sizes_of(model.config.to_dict()), model, test, task, 0, 0.0)
+
+
+def by_method(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
+    """Return scores as the fields of `CompareAtEqualBits` that are keyed by method."""
+    scores = list(scores)
+    qualities = ("perplexity", "accuracy", "choice_accuracy")
+    found = {name: {each.name: getattr(each, name) for each in scores} for name in qualities}
+    found["bits"] = {each.name: each.sizes.bits for each in scores}
+    found["bytes"] = {each.name: each.sizes.bytes for each in scores}
+    found["cpu_seconds"] = {each.name: each.seconds for each in scores}
+    return found
 
 
 def _score(
