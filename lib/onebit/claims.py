@@ -5,9 +5,15 @@ others are about trained students and are listed with what they wait for.
 """
 
 from lib.ledger import Claim, Part
+<<<<<<< HEAD
 from lib.onebit import judges, judges_training
 from lib.onebit.metrics import (
     CompareStartsAndLosses,
+=======
+from lib.onebit import judges, judges_quality
+from lib.onebit.metrics import (
+    CompareAtEqualBits,
+>>>>>>> nb05
     CountTheBits,
     MultiplyBySigns,
     MultiplyBySignsOnGpu,
@@ -16,7 +22,11 @@ from lib.onebit.metrics import (
 
 _SMALL = "SmolLM2-135M-Instruct (dequantised 4-bit weights)"
 _STUDENTS = "needs trained students: "
+<<<<<<< HEAD
 _COMPARED = "needs a run of notebook 04"
+=======
+_QUALITY = "needs a run of notebook 05"
+>>>>>>> nb05
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -90,7 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="perplexity",
         paper_scale="LLaMA-7B on WikiText2: OneBit, GPTQ, LLM-QAT, OmniQuant",
         scale="small students against 2-bit baselines of the same model",
-        parts=(Part("perplexity", None, None, _STUDENTS + "a OneBit student and a 2-bit student of equal budget"),),
+        parts=(Part("perplexity", CompareAtEqualBits, judges_quality.beats_two_bits, _QUALITY),),
     ),
     Claim(
         id="onebit.C8",
@@ -99,8 +109,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(80.1, 84.2),
         unit="%",
         paper_scale="range over six models of 1.3B to 13B",
-        scale="next-token accuracy of small students",
-        parts=(Part("accuracy", None, None, _STUDENTS + "accuracy of teacher and student on held-out text"),),
+        scale="small students: next tokens, and choosing the true continuation of four",
+        parts=(Part("accuracy", CompareAtEqualBits, judges_quality.keeps_accuracy, _QUALITY),),
     ),
     Claim(
         id="onebit.C9",
@@ -110,7 +120,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="times",
         paper_scale="range over six models, WikiText2 and C4",
         scale="small students on held-out text",
-        parts=(Part("perplexity ratio", None, None, _STUDENTS + "perplexity of teacher and student"),),
+        parts=(Part("perplexity ratio", CompareAtEqualBits, judges_quality.keeps_perplexity, _QUALITY),),
     ),
     Claim(
         id="onebit.C10",
@@ -120,7 +130,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="perplexity",
         paper_scale="C4, from LLaMA-7B to 13B: fp16, OneBit",
         scale="three sizes of small students",
-        parts=(Part("gap by size", None, None, _STUDENTS + "three sizes with equal token budgets"),),
+        parts=(Part("gap by size", CompareAtEqualBits, judges_quality.gap_narrows, _QUALITY),),
     ),
     Claim(
         id="onebit.C11",
@@ -203,8 +213,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=0.22,
         unit="times the size",
         paper_scale="LLaMA and Pythia on WikiText2",
-        scale="small students against smaller fp16 models of equal bytes",
-        parts=(Part("frontier", None, None, _STUDENTS + "several sizes, and fp16 models of equal bytes"),),
+        scale="small students against smaller fp16 models trained on the same text",
+        parts=(Part("frontier", CompareAtEqualBits, judges_quality.size_for_quality, _QUALITY),),
     ),
     Claim(
         id="onebit.C19",
@@ -214,6 +224,6 @@ CLAIMS: tuple[Claim, ...] = (
         unit="%",
         paper_scale="LLaMA-7B: 1,344 of 82,432 GPU-hours",
         scale="tokens of distillation against tokens of pre-training",
-        parts=(Part("cost", None, None, _STUDENTS + "their tokens, to set against the teacher's"),),
+        parts=(Part("cost", CompareAtEqualBits, judges_quality.cost, _QUALITY),),
     ),
 )

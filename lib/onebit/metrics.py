@@ -254,3 +254,43 @@ class CompareStartsAndLosses(Metrics):
     size_without_values: dict[str, float] = field(default_factory=dict)
     size_without_over_expected: dict[str, float] = field(default_factory=dict)
     seconds: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareAtEqualBits(Metrics):
+    """05_compare_at_equal_bits: one teacher, one seed, every way to store its projections.
+
+    `model` names the ladder of teachers that runs are made on, `model_parameters` counts its largest: what one width
+    shows is judged beside the others. Dictionaries are keyed by method, "teacher" among them; shares are 0 to 1.
+
+    Attributes:
+        teacher: What was quantised in this run.
+        teacher_parameters: Its number of weights.
+        seed: Of the order of the text.
+        perplexity: On the test text.
+        accuracy: Next tokens predicted rightly.
+        choice_accuracy: Continuations chosen rightly, of four.
+        bits: Stored bits a weight of the projections.
+        bytes: Of the whole model, embedding, norms and head in fp16.
+        tokens: That each trained student saw.
+        teacher_tokens: That the teacher was trained on; 0 where that is not known.
+        learning_rates: Of the trained methods.
+        dense_bytes: Of smaller dense models trained on the same text, in fp16, by their names.
+        dense_perplexity: Theirs, on the same test text.
+        cpu_seconds: Processor time for making each model.
+    """
+
+    teacher: str
+    teacher_parameters: int
+    seed: int
+    perplexity: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
+    choice_accuracy: dict[str, float] = field(default_factory=dict)
+    bits: dict[str, float] = field(default_factory=dict)
+    bytes: dict[str, float] = field(default_factory=dict)
+    tokens: int
+    teacher_tokens: int
+    learning_rates: dict[str, float] = field(default_factory=dict)
+    dense_bytes: dict[str, float] = field(default_factory=dict)
+    dense_perplexity: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
