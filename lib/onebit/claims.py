@@ -5,15 +5,10 @@ others are about trained students and are listed with what they wait for.
 """
 
 from lib.ledger import Claim, Part
-<<<<<<< HEAD
-from lib.onebit import judges, judges_training
-from lib.onebit.metrics import (
-    CompareStartsAndLosses,
-=======
-from lib.onebit import judges, judges_quality
+from lib.onebit import judges, judges_quality, judges_training
 from lib.onebit.metrics import (
     CompareAtEqualBits,
->>>>>>> nb05
+    CompareStartsAndLosses,
     CountTheBits,
     MultiplyBySigns,
     MultiplyBySignsOnGpu,
@@ -22,11 +17,8 @@ from lib.onebit.metrics import (
 
 _SMALL = "SmolLM2-135M-Instruct (dequantised 4-bit weights)"
 _STUDENTS = "needs trained students: "
-<<<<<<< HEAD
 _COMPARED = "needs a run of notebook 04"
-=======
 _QUALITY = "needs a run of notebook 05"
->>>>>>> nb05
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
