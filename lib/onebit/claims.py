@@ -16,7 +16,6 @@ from lib.onebit.metrics import (
 )
 
 _SMALL = "SmolLM2-135M-Instruct (dequantised 4-bit weights)"
-_STUDENTS = "needs trained students: "
 _COMPARED = "needs a run of notebook 04"
 _QUALITY = "needs a run of notebook 05"
 
