@@ -10,7 +10,7 @@ Forms that were not swept themselves take the rate of the form that they extend.
 
 SWEEP: dict[str, dict[float, float]] = {
     "onebit": {4e-3: 76.99},
-    "qat2": {2e-3: 55.23},
+    "qat2": {2e-3: 55.23, 4e-3: 54.47},
     "both": {4e-3: 40.99},
 }
 
