@@ -53,7 +53,7 @@ def main() -> None:
     from lib.onebit.training.setting import load_setting
 
     setting = load_setting("narrow", text="", length=128, train_blocks=4000, held_out_blocks=128)
-    recipe = DistillationRecipe(steps=150, batch=4, warmup=15, bf16=True, log_every=50)
+    recipe = DistillationRecipe(steps=500, batch=2, warmup=50, bf16=True, log_every=50)
     for method in ("onebit", "qat2", "both"):
         for rate, perplexity in sweep([method], (2e-3, 4e-3, 8e-3), setting, recipe)[method].items():
             print(f"{method:<10} {rate:g} {perplexity:.4g}", flush=True)
