@@ -37,7 +37,8 @@ def test_students_of_one_comparison_see_the_same_text_and_leave_the_teacher_alon
 
 
 def test_a_training_that_diverges_is_an_outcome(setting, monkeypatch):
-    def diverge(*_):
+    def diverge(_student, _teacher, _blocks, recipe):
+        assert recipe.learning_rate == 1e-3, "the variant's rate replaces the recipe's"
         raise DivergedError("the loss is nan", 3, None)
 
     monkeypatch.setattr(module, "distil", diverge)
