@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from lib.models.quality import measure_quality
 from lib.onebit.contest.methods import Method, method_named
+from lib.onebit.contest.rates import SWEEP
 from lib.onebit.training import DistillationRecipe, DivergedError, distil
 from lib.onebit.training.setting import Setting
 
@@ -49,14 +50,14 @@ def _perplexity(method: Method, setting: Setting, recipe: DistillationRecipe) ->
 
 
 def main() -> None:
-    """Print the sweep of `rates`: `python -m lib.onebit.contest.tuning`."""
+    """Measure the table of `rates` anew: `python -m lib.onebit.contest.tuning`, about ten minutes."""
     from lib.onebit.training.setting import load_setting
 
     setting = load_setting("narrow", text="", length=128, train_blocks=4000, held_out_blocks=128)
     recipe = DistillationRecipe(steps=500, batch=2, warmup=50, bf16=True, log_every=50)
-    for method in ("onebit", "qat2", "both"):
-        for rate, perplexity in sweep([method], (2e-3, 4e-3, 8e-3), setting, recipe)[method].items():
-            print(f"{method:<10} {rate:g} {perplexity:.4g}", flush=True)
+    for method, rates in SWEEP.items():
+        for rate, perplexity in sweep([method], list(rates), setting, recipe)[method].items():
+            print(f"{method:<13} {rate:g} {perplexity:.4g}", flush=True)
 
 
 if __name__ == "__main__":
