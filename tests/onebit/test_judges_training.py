@@ -108,6 +108,13 @@ def test_a_rival_that_diverges_is_beaten_and_one_s_own_divergence_loses():
     assert judges.best_start(own).status is Status.FAILS
 
 
+def test_two_that_diverge_alike_are_no_win_of_either():
+    lost = dict.fromkeys(("logits only", "logits + 1 hidden", "logits + hidden as released"), 5.0)
+    verdict = judges.hidden_states_help(losses(diverged=lost))
+    assert verdict.status is Status.NOT_MEASURED
+    assert "diverged in 3 of 3 runs" in verdict.reason
+
+
 def test_hidden_states_must_help_at_both_weights():
     assert judges.hidden_states_help(losses()).status is Status.HOLDS
     assert judges.hidden_states_help(losses(**{"logits + hidden as released": 41.0})).status is Status.FAILS
@@ -119,10 +126,20 @@ def test_ten_times_the_weight_may_move_perplexity_by_a_twentieth():
     assert judges.weight_matters_little(losses(**{"logits + 10 hidden": 33.61})).status is Status.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("name", ["logits + 10 hidden", "logits + 1 hidden"])
+def test_a_weight_at_which_alone_training_diverges_matters(name):
+    assert judges.weight_matters_little(losses(diverged={name: 5.0})).status is Status.FAILS
+
+
 def test_attention_maps_that_diverge_hold_that_harm_hold_in_direction_and_that_help_fail():
     assert judges.attention_diverges(losses(diverged=dict.fromkeys(ATTENTION, 5.0))).status is Status.HOLDS
     assert judges.attention_diverges(losses()).status is Status.HOLDS_IN_DIRECTION
     assert judges.attention_diverges(losses(**dict.fromkeys(ATTENTION, 30.0))).status is Status.FAILS
+
+
+def test_a_divergence_that_comes_without_the_maps_too_is_not_theirs():
+    both = dict.fromkeys([*ATTENTION, "logits + 1 hidden"], 5.0)
+    assert judges.attention_diverges(losses(diverged=both)).status is Status.FAILS
 
 
 def test_a_smaller_spread_than_both_forms_of_bitnet_is_stable():
@@ -142,6 +159,18 @@ def test_diverged_runs_count_before_the_spread():
     assert judges.stable_rates(rates(diverged={"OneBit at 3": 9.0})).status is Status.FAILS
 
 
+def test_runs_in_which_onebit_loses_nearly_every_rate_count_too():
+    lost = {"OneBit at 2": 9.0, "OneBit at 3": 9.0}
+    left = {name: loss for name, loss in FINAL.items() if name not in lost}
+    assert judges.stable_rates(rates(final_loss=left, diverged=lost)).status is Status.FAILS
+
+
+def test_where_every_run_of_both_forms_diverges_no_spread_is_compared():
+    verdict = judges.stable_rates(rates(final_loss={}, diverged=dict.fromkeys(FINAL, 9.0)))
+    assert verdict.status is Status.NOT_MEASURED
+    assert "6 of OneBit's runs diverged, 6 of the other form's" in verdict.reason
+
+
 def test_overflow_without_the_norm_alone_holds():
     shares = {"OneBit": 0.0, "OneBit, no LayerNorm": 0.01}
     assert judges.no_overflow(rates(overflows=shares)).status is Status.HOLDS
@@ -154,7 +183,7 @@ def test_without_any_overflow_the_sizes_give_a_direction_at_most():
     assert judges.no_overflow(rates(largest_activation=smaller)).status is Status.FAILS
 
 
-def test_sizes_within_a_factor_of_two_are_restored():
+def test_sizes_off_by_less_than_a_half_are_restored():
     assert judges.size_restored(rates()).status is Status.HOLDS
     assert judges.size_restored(rates(size_with_values={"tiny": 0.3})).status is Status.FAILS
     assert judges.size_restored(rates(size_without_over_expected={"tiny": 0.1})).status is Status.FAILS
