@@ -3,19 +3,23 @@
     accelerate launch -m lib.onebit.training --teacher owner/name --text FOLDER --released llama2-7b --out OUT
     python -m lib.onebit.training --teacher mini --steps 200 --learning-rate 4e-3 --out OUT
 
-OUT/training holds the checkpoints: the same command goes on after an interruption. OUT/student is the packed student, a
-checkpoint of transformers.
+OUT/training holds the checkpoints: the same command goes on after an interruption, another one is refused. OUT/student
+is the packed student, a checkpoint of transformers.
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.corpora import CorpusError
+from lib.models import ModelError
 from lib.onebit.training.conversion import OneBitForm, student_of
 from lib.onebit.training.distillation import distil
+from lib.onebit.training.divergence import DivergedError
 from lib.onebit.training.recipe import RELEASED, RELEASED_LENGTH, DistillationRecipe, released_recipe
 from lib.onebit.training.setting import Setting, load_setting
 from lib.onebit.training.starts import STARTS, start_named
@@ -24,20 +28,48 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+# What a checkpoint depends on besides the recipe, which `distil` itself holds against the one it finds.
+_SETTING = ("teacher", "text", "length", "start", "no_post_norm", "train_blocks")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its words default to those of the process."""
+    """Run the command and return its exit status: 0, 1 after an error, which is printed, 2 for bad usage."""
     options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except (ModelError, CorpusError, DivergedError, ValueError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
     length = options.length or (RELEASED_LENGTH if options.released else 128)
     dtype = "bfloat16" if options.released else "float32"
     setting = load_setting(options.teacher, options.text, length, options.train_blocks, 1, dtype)
+    recipe = _recipe(options, len(setting.train))
+    _check_folder(options)
     student = student_of(setting.model, OneBitForm(start_named(options.start), not options.no_post_norm).make_layer)
-    result = distil(
-        student, setting.model, setting.train, _recipe(options, len(setting.train)), options.out / "training"
-    )
+    result = distil(student, setting.model, setting.train, recipe, options.out / "training")
     if int(os.environ.get("RANK", "0")) == 0:  # of several processes one saves
         _save(student, setting, options.out / "student")
         print(result, options.out / "student", sep="\n")
-    return 0
+
+
+def _check_folder(options: argparse.Namespace) -> None:
+    """Raise a ValueError where the folder holds the training of another student, whose checkpoint would be taken."""
+    path, content = options.out / "setting.json", {name: getattr(options, name) for name in _SETTING}
+    if not path.exists():
+        options.out.mkdir(parents=True, exist_ok=True)
+        writing = path.with_name(f".{path.name}.{os.getpid()}")  # of several processes each may get here
+        writing.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(writing, path)
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    changed = [name for name in _SETTING if before.get(name) != content[name]]
+    if changed:
+        words = ", ".join(f"--{name.replace('_', '-')} (was {before.get(name)!r})" for name in changed)
+        raise ValueError(f"{options.out} holds a training with another {words}; take another folder or empty it")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,6 +19,21 @@ def test_the_command_leaves_a_checkpoint_of_transformers(teacher_folder, text_fo
     assert "2 steps, 32 tokens" in capsys.readouterr().out
 
 
+def test_a_folder_of_another_student_is_refused(teacher_folder, text_folder, tmp_path, capsys):
+    words = f"--teacher {teacher_folder} --text {text_folder} --steps 1 --batch 2 --length 8 --out {tmp_path / 'out'}"
+    assert command.main(words.split()) == 0
+    assert command.main([*words.split(), "--start", "copy"]) == 1
+    assert "another --start (was 'svid')" in capsys.readouterr().err
+
+
+def test_bad_input_is_one_line_that_says_what_is_wrong_and_binds_no_folder(tmp_path, capsys):
+    assert command.main(["--teacher", "nobody", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "there is no model 'nobody'" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_released_settings_count_the_processes(monkeypatch, tmp_path):
     monkeypatch.setenv("WORLD_SIZE", "4")
     options = command._parser().parse_args(["--released", "llama-7b", "--out", str(tmp_path)])
