@@ -1,7 +1,7 @@
 """What OneBit claims (Xu et al., NeurIPS 2024, arXiv 2402.11295v6), and how each claim is judged here.
 
-C1-C4 and the first half of C5 are judged on notebooks 01 and 02, the second half, C6 and C11-C16 on 04, C17 on 06. The
-others are about trained students and are listed with what they wait for.
+C1-C4 and the first half of C5 are judged on notebooks 01 and 02, the second half, C6 and C11-C16 on 04, C7-C10, C18 and
+C19 on 05, C17 on 06. Notebooks 03 and 07 leave records and judge nothing.
 """
 
 from lib.ledger import Claim, Part
@@ -90,7 +90,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(10.19, 1900.0, 710.0, 15.34),
         unit="perplexity",
         paper_scale="LLaMA-7B on WikiText2: OneBit, GPTQ, LLM-QAT, OmniQuant",
-        scale="small students against 2-bit baselines of the same model",
+        scale="small students against 2-bit RTN, GPTQ, clipped RTN for OmniQuant, and QAT of the same teachers",
         parts=(Part("perplexity", CompareAtEqualBits, judges_quality.beats_two_bits, _QUALITY),),
     ),
     Claim(
@@ -150,7 +150,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="share of runs; perplexity over perplexity",
         paper_scale="LLaMA-7B in fp16: not a number",
-        scale="small students in fp32 and bf16",
+        scale="small students in fp32 and bf16, not in fp16",
         parts=(Part("attention maps", CompareStartsAndLosses, judges_training.attention_diverges, _COMPARED),),
     ),
     Claim(
@@ -180,7 +180,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="ratio of standard deviations",
         paper_scale="an argument",
-        scale="SmolLM2's layers on real activations",
+        scale="layers of SmolLM2 and of the students' teacher on real activations",
         parts=(Part("output size", CompareStartsAndLosses, judges_training.size_restored, _COMPARED),),
     ),
     Claim(
