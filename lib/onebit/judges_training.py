@@ -5,7 +5,7 @@ Students are compared within a seed, where they saw the same text in the same or
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import mean, median
 
 from lib.ledger import Status, Verdict, above, agrees, all_of, below, exact, not_measured, over_seeds
 from lib.onebit.metrics import CompareStartsAndLosses
@@ -71,7 +71,9 @@ def attention_diverges(measured: Runs) -> Verdict:
 def stable_rates(measured: Runs) -> Verdict:
     """Judge C14: fewer diverged runs than BitNet's form; at equal numbers, a smaller spread of the final loss.
 
-    Where runs diverged, the spread of what is left says little: it lacks the worst rates. So the count comes first.
+    The count comes first: where runs diverged, the spread lacks the worst rates. At equal counts a smaller spread is no
+    more than the direction, since instability was not seen, and a form that learns little at any rate has one too; so
+    the reason names both forms' smallest losses.
     """
     runs = _with(measured, "rates")
     return all_of(**{f"against the {name}": _steadier(runs, form) for name, form in _BITNET.items()})
@@ -173,8 +175,11 @@ def _steadier(runs: Runs, rival: str) -> Verdict:
     both = [run for run in runs if _losses(run, "OneBit") and _losses(run, rival)]
     if not both:
         return not_measured(f"{count}, and no run of both is left whose losses could be compared")
-    verdict = below(over_seeds([_spread(run, "OneBit") / _spread(run, rival) for run in both]), 1)
-    reason = f"{count}; largest over smallest final loss, OneBit's over the other's: {verdict.reason}"
+    spreads = over_seeds([_spread(run, "OneBit") / _spread(run, rival) for run in both])
+    verdict = _no_more_than_direction(below(spreads, 1))
+    ours, theirs = (mean(min(_losses(run, form)) for run in both) for form in ("OneBit", rival))
+    levels = f"at the best rate OneBit ends at {ours:.3g}, the other at {theirs:.3g}"
+    reason = f"{count}; largest over smallest final loss, OneBit's over the other's: {verdict.reason}; {levels}"
     return replace(verdict, reason=reason)
 
 

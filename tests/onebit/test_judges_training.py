@@ -142,10 +142,14 @@ def test_a_divergence_that_comes_without_the_maps_too_is_not_theirs():
     assert judges.attention_diverges(losses(diverged=both)).status is Status.FAILS
 
 
-def test_a_smaller_spread_than_both_forms_of_bitnet_is_stable():
+def test_a_smaller_spread_than_both_forms_of_bitnet_is_the_direction_where_nothing_diverged():
     verdict = judges.stable_rates(rates())
-    assert verdict.status is Status.HOLDS
+    assert verdict.status is Status.HOLDS_IN_DIRECTION
     assert "0 of OneBit's runs diverged" in verdict.reason
+
+
+def test_the_verdict_on_stability_names_the_level_at_which_a_form_is_stable():
+    assert "at the best rate OneBit ends at 3, the other at 4" in judges.stable_rates(rates()).reason
 
 
 def test_a_larger_spread_than_one_form_of_bitnet_is_not():
