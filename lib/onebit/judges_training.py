@@ -5,6 +5,7 @@ Students are compared within a seed, where they saw the same text in the same or
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from statistics import median
 
 from lib.ledger import Status, Verdict, above, agrees, all_of, below, exact, not_measured, over_seeds
@@ -152,12 +153,22 @@ def _steadier(runs: Runs, rival: str) -> Verdict:
     if not runs:
         return _needs(f"OneBit and {rival}, both at several learning rates")
     lost, others = (sum(len(_lost(run, form)) for run in runs) for form in ("OneBit", rival))
-    count = f"{lost} of OneBit's runs diverged, {others} of the other form's"
+    count = f"{lost} of OneBit's runs diverged, {others} of the other form's; best perplexity {_levels(runs, rival)}"
     if lost != others:
         return Verdict(Status.HOLDS if lost < others else Status.FAILS, count, float(lost - others))
     verdict = below(over_seeds([_spread(run, "OneBit") / _spread(run, rival) for run in runs]), 1)
     reason = f"{count}; largest over smallest final loss, OneBit's over the other's: {verdict.reason}"
     return replace(verdict, reason=reason)
+
+
+def _levels(runs: Runs, rival: str) -> str:
+    """Return the best perplexity of both forms over all rates: steady is not good."""
+    best = (min(_best(run, form) for run in runs) for form in ("OneBit", rival))
+    return "{:.4g} against {:.4g}".format(*best)
+
+
+def _best(run: CompareStartsAndLosses, form: str) -> float:
+    return min((value for name, value in run.perplexity.items() if name.startswith(f"{form} at ")), default=inf)
 
 
 def _no_more_than_direction(verdict: Verdict) -> Verdict:

@@ -131,6 +131,11 @@ def test_a_smaller_spread_than_both_forms_of_bitnet_is_stable():
     assert "0 of OneBit's runs diverged" in verdict.reason
 
 
+def test_that_a_steady_form_may_be_a_worse_one_is_said():
+    runs = [replace(run, perplexity={"OneBit at 1": 200.0, "BitNet, release at 1": 60.0}) for run in rates()]
+    assert "best perplexity 200 against 60" in judges.stable_rates(runs).reason
+
+
 def test_a_larger_spread_than_one_form_of_bitnet_is_not():
     assert judges.stable_rates(rates(final_loss=FINAL | {"BitNet, release at 2": 4.01})).status is Status.FAILS
 
