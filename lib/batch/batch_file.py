@@ -56,9 +56,9 @@ class Entry:
     inputs: tuple[str, ...] = ()
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of each run: those of the entry with one choice from the grid."""
+        """Yield the parameters of each run: one choice from the grid, which tells it from the others, then the rest."""
         for choice in itertools.product(*self.grid.values()):
-            yield {**self.parameters, **dict(zip(self.grid, choice, strict=True))}
+            yield {**dict(zip(self.grid, choice, strict=True)), **self.parameters}
 
 
 def read_batch_file(path: Path, shown: str) -> dict[str, tuple[Entry, ...]]:

@@ -23,6 +23,7 @@ NOTEBOOK_FILE = "notebook.ipynb"
 LOG_FILE = "log.txt"
 PROGRESS_FILE = ".progress"
 BATCH_FILE = "batch.json"
+SHOWN_VALUE = 40  # characters of a parameter's value in a run's title
 KEY_LENGTH = 12  # hexadecimal digits: 48 bits, so that two runs of one notebook never share a folder
 
 
@@ -73,8 +74,8 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The notebook with the parameters that batch.yaml gives it, in one line."""
-        return " ".join([self.notebook, *(f"{name}={value}" for name, value in self.given.items())])
+        """The notebook with the parameters that batch.yaml gives it, in one line; long values are cut short."""
+        return " ".join([self.notebook, *(f"{name}={_short(value)}" for name, value in self.given.items())])
 
     def workers(self, of: int) -> int:
         """Return how many of a machine's workers this run takes up: one for each of its threads, or all of them."""
@@ -96,6 +97,11 @@ class Run:
     def load(cls, folder: Path) -> "Run":
         """Read a folder's run.json; raises RunFileError."""
         return from_json(cls, read_json(folder / RUN_FILE), folder / RUN_FILE)
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    shown = str(value)
+    return shown if len(shown) <= SHOWN_VALUE else f"{shown[: SHOWN_VALUE - 1]}…"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Students are compared within a seed, where they saw the same text in the same or
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import mean, median
+from math import inf
+from statistics import median
 
 from lib.ledger import Status, Verdict, above, agrees, all_of, below, exact, not_measured, over_seeds
 from lib.onebit.metrics import CompareStartsAndLosses
@@ -73,7 +74,7 @@ def stable_rates(measured: Runs) -> Verdict:
 
     The count comes first: where runs diverged, the spread lacks the worst rates. At equal counts a smaller spread is no
     more than the direction, since instability was not seen, and a form that learns little at any rate has one too; so
-    the reason names both forms' smallest losses.
+    the reason names both forms' best perplexities.
     """
     runs = _with(measured, "rates")
     return all_of(**{f"against the {name}": _steadier(runs, form) for name, form in _BITNET.items()})
@@ -169,18 +170,26 @@ def _steadier(runs: Runs, rival: str) -> Verdict:
     if not runs:
         return _needs(f"OneBit and {rival}, both at several learning rates")
     lost, others = (sum(len(_lost(run, form)) for run in runs) for form in ("OneBit", rival))
-    count = f"{lost} of OneBit's runs diverged, {others} of the other form's"
+    count = f"{lost} of OneBit's runs diverged, {others} of the other form's; best perplexity {_levels(runs, rival)}"
     if lost != others:
         return Verdict(Status.HOLDS if lost < others else Status.FAILS, count, float(lost - others))
-    both = [run for run in runs if _losses(run, "OneBit") and _losses(run, rival)]
+    both = [run for run in runs if all(len(_losses(run, form)) > 1 for form in ("OneBit", rival))]
     if not both:
         return not_measured(f"{count}, and no run of both is left whose losses could be compared")
     spreads = over_seeds([_spread(run, "OneBit") / _spread(run, rival) for run in both])
     verdict = _no_more_than_direction(below(spreads, 1))
-    ours, theirs = (mean(min(_losses(run, form)) for run in both) for form in ("OneBit", rival))
-    levels = f"at the best rate OneBit ends at {ours:.3g}, the other at {theirs:.3g}"
-    reason = f"{count}; largest over smallest final loss, OneBit's over the other's: {verdict.reason}; {levels}"
+    reason = f"{count}; largest over smallest final loss, OneBit's over the other's: {verdict.reason}"
     return replace(verdict, reason=reason)
+
+
+def _levels(runs: Runs, rival: str) -> str:
+    """Return the best perplexity of both forms over all rates: steady is not good."""
+    best = (min(_best(run, form) for run in runs) for form in ("OneBit", rival))
+    return "{:.4g} against {:.4g}".format(*best)
+
+
+def _best(run: CompareStartsAndLosses, form: str) -> float:
+    return min((value for name, value in run.perplexity.items() if name.startswith(f"{form} at ")), default=inf)
 
 
 def _no_more_than_direction(verdict: Verdict) -> Verdict:
