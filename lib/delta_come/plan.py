@@ -30,6 +30,7 @@ class Storage:
         permutation: Whether the order of V's inputs is stored, once a matrix (act-order with dynamic groups).
         word_bits: Rows of codes are filled up to multiples of this many bits; 1: packed without a gap.
         singular_value_bits: Bits a singular value.
+        rank_scales: U has one scale and zero point a rank, not one for each row and group of ranks.
     """
 
     group_size: int = 128
@@ -37,6 +38,7 @@ class Storage:
     permutation: bool = False
     word_bits: int = 1
     singular_value_bits: int = 16
+    rank_scales: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ class Plan:
     def total_ranks(self) -> int:
         """Number of directions that are kept."""
         return sum(group.ranks for group in self.groups)
+
+    def limited(self, ranks: int) -> "Plan":
+        """Return the plan without what exceeds so many ranks."""
+        groups = []
+        for group in self.groups:
+            kept = min(group.ranks, ranks - sum(done.ranks for done in groups))
+            if kept > 0:
+                groups.append(Group(group.bits, kept))
+        return Plan(tuple(groups))
 
     def payload_bits(self, m: int, n: int) -> int:
         """Return the bits of the codes of an m x n matrix: what the paper counts."""
@@ -188,15 +199,17 @@ def bit_rank_budget(m: int, n: int, ratio: float) -> float:
 
 def group_bits(group: Group, m: int, n: int, storage: Storage = Storage()) -> int:
     """Return all bits of one group of an m x n matrix but those of the permutation."""
-    m_row, n_row = (_row_bits(group.bits, columns, storage) for columns in (group.ranks, n))
-    return m * m_row + group.ranks * (n_row + storage.singular_value_bits)
+    bits, ranks = group.bits, group.ranks
+    codes = m * _row_bits(bits, ranks, storage) + ranks * _row_bits(bits, n, storage)
+    if bits == 16:
+        return codes + ranks * storage.singular_value_bits
+    U_scales = ranks if storage.rank_scales else m * ceil(ranks / storage.group_size)
+    scales = U_scales + ranks * ceil(n / storage.group_size)
+    return codes + scales * (16 + (0 if storage.symmetric else bits)) + ranks * storage.singular_value_bits
 
 
 def _row_bits(bits: int, columns: int, storage: Storage) -> int:
-    codes = ceil(bits * columns / storage.word_bits) * storage.word_bits
-    if bits == 16:
-        return codes
-    return codes + ceil(columns / storage.group_size) * (16 + (0 if storage.symmetric else bits))
+    return ceil(bits * columns / storage.word_bits) * storage.word_bits
 
 
 def _ranks(part: RulePart, budget: float, left: float) -> int:
