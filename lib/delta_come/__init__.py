@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lib.delta_come.calibration import calibration_blocks
     from lib.delta_come.compress import compress_blocks, compress_delta
     from lib.delta_come.delta import Pair, take_pair
+    from lib.delta_come.equal_bytes import EqualBytes
     from lib.delta_come.factors import CompressedDelta, CompressedMatrix, GroupFactors, QuantisedMatrix
     from lib.delta_come.options import CompressOptions
 
@@ -29,6 +30,7 @@ __all__ = [
     "CompressedDelta",
     "CompressedMatrix",
     "DeltaError",
+    "EqualBytes",
     "Group",
     "GroupFactors",
     "MarginalGain",
@@ -48,6 +50,7 @@ _PLACES = {
     "CompressOptions": "options",
     "CompressedDelta": "factors",
     "CompressedMatrix": "factors",
+    "EqualBytes": "equal_bytes",
     "GroupFactors": "factors",
     "MarginalGain": "allocation",
     "Pair": "delta",

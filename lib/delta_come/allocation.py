@@ -22,8 +22,9 @@ from math import ceil
 import numpy as np
 import torch
 
+from lib.delta_come.equal_bytes import true_budget
 from lib.delta_come.errors import DeltaError
-from lib.delta_come.plan import WIDTHS, Group, Plan, Storage, bit_rank_budget
+from lib.delta_come.plan import WIDTHS, Group, Plan, Storage
 
 # Mean squared error of normal values in groups of 128 on the grids of `grid`, in shares of their energy.
 MIN_MAX = {2: 0.250, 3: 0.0462, 4: 0.0101, 8: 3.5e-5, 16: 1e-7}
@@ -35,8 +36,8 @@ class MarginalGain:
     """Chooses each matrix' plan from its own directions.
 
     Attributes:
-        like: A plan such as "8:2,3:32,2:rest" whose true bytes are the budget of each matrix; None: the true bytes are
-            the ratio itself, which leaves fewer codes than the paper's rule.
+        like: A plan such as "8:2,3:32,2:rest" whose true bytes are the budget of each matrix; None: 16 alpha m n bits,
+            which leaves fewer codes than the paper's rule.
         widths: Which bits may be used.
         loss: Share of its energy that one vector loses at each width; MIN_MAX or CLIPPED for rounding to the nearest.
         compensation: Share of that loss which remains after GPTQ.
@@ -71,11 +72,7 @@ class MarginalGain:
         """
         if not len(importance):
             return Plan(())
-        if self.like is None:
-            bit_rank_budget(m, n, ratio)  # for its check
-            budget = int(16 * ratio * m * n)
-        else:
-            budget = Plan.parse(self.like).resolve(m, n, ratio, name).true_bits(m, n, storage)
+        budget = true_budget(self.like, m, n, ratio, name)
         weights = importance.double().cpu().numpy()
         plans = [
             plan

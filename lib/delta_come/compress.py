@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from lib.delta_come.allocation import MarginalGain
 from lib.delta_come.calibration import CalibrationInputs
 from lib.delta_come.checkpoint import Source
 from lib.delta_come.delta import Pair, take_pair
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.factors import CompressedDelta, CompressedMatrix, GroupFactors
-from lib.delta_come.matrices import Task, compress_groups, compress_matrices, make_task
+from lib.delta_come.matrices import Rule, Task, compress_groups, compress_matrices, make_task
 from lib.delta_come.options import PAPER, CompressOptions
-from lib.delta_come.plan import Plan, PlanRule
+from lib.delta_come.plan import Plan
 from lib.models import LoadedModel, is_projection, load
 from lib.progress import progress
 
@@ -31,13 +30,11 @@ if TYPE_CHECKING:
 # Projections that share an input, in the order in which a block uses them.
 _SETS = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
 
-Rule = str | PlanRule | MarginalGain
-
 
 def compress_delta(
     base: Source,
     finetuned: Source,
-    rule: Rule = PAPER,
+    rule: str | Rule = PAPER,
     ratio: float = 1 / 16,
     calibration: torch.Tensor | None = None,
     options: CompressOptions = CompressOptions(),
@@ -47,7 +44,7 @@ def compress_delta(
     Args:
         base: As in `take_pair`.
         finetuned: As in `take_pair`.
-        rule: A plan ("8:2,3:32,2:rest"), or `MarginalGain`.
+        rule: A plan ("8:2,3:32,2:rest"), `EqualBytes`, or `MarginalGain`.
         ratio: alpha of the budget.
         calibration: Token blocks [sequences, T], see `calibration_blocks`; needed but for rounding to the nearest.
         options: How.
@@ -77,7 +74,7 @@ def compress_delta(
 def compress_blocks(
     pair: Pair,
     finetuned: Source,
-    rule: Rule = PAPER,
+    rule: str | Rule = PAPER,
     ratio: float = 1 / 16,
     calibration: torch.Tensor | None = None,
     options: CompressOptions = CompressOptions(),
@@ -156,7 +153,7 @@ class _Walk:
 
 
 def _compress_block(
-    pair: Pair, walk: _Walk, names: list[str], rule: PlanRule | MarginalGain, ratio: float, options: CompressOptions
+    pair: Pair, walk: _Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
 ) -> dict[str, CompressedMatrix]:
     if options.repeated_calibration:
         return _compress_block_as_released(pair, walk, names, rule, ratio, options)
@@ -172,7 +169,7 @@ def _compress_block(
 
 
 def _compress_block_as_released(
-    pair: Pair, walk: _Walk, names: list[str], rule: PlanRule | MarginalGain, ratio: float, options: CompressOptions
+    pair: Pair, walk: _Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
 ) -> dict[str, CompressedMatrix]:
     """Width by width through the whole block; the data pass it once after every width (the authors' llama.py).
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from lib.delta_come.allocation import MarginalGain
+from lib.delta_come.equal_bytes import EqualBytes
 from lib.delta_come.factors import CompressedMatrix, Factor, GroupFactors, QuantisedMatrix, values
 from lib.delta_come.gptq import PreparedHessian, gptq, prepare
 from lib.delta_come.grid import round_to_nearest
@@ -24,6 +25,10 @@ from lib.delta_come.spectrum import Decomposition, decompose
 from lib.delta_come.whitening import activation_energy, decompose_whitened
 
 _SMALLEST_NORMAL = 2.0**-14  # below it fp16 loses digits
+
+
+# How the ranks and bits of a matrix are chosen.
+Rule = PlanRule | EqualBytes | MarginalGain
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Task:
 def make_task(
     name: str,
     delta: torch.Tensor,
-    rule: PlanRule | MarginalGain,
+    rule: Rule,
     ratio: float,
     options: CompressOptions = CompressOptions(),
     hessian: torch.Tensor | None = None,
@@ -61,13 +66,17 @@ def make_task(
     Args:
         name: The weight's name.
         delta: dW, [m, n].
-        rule: A plan for any shape, or an allocation by marginal gain, which looks at this matrix' directions.
+        rule: A plan for any shape, the same by true bytes, or an allocation that looks at this matrix' directions.
         ratio: alpha of the budget.
         options: Whether directions are those of the whitened delta.
         hessian: H of its inputs; needed for whitening, and weights the directions of a marginal-gain allocation.
     """
     m, n = delta.shape
-    plan = rule.resolve(m, n, ratio, name) if isinstance(rule, PlanRule) else None
+    plan = None
+    if isinstance(rule, PlanRule):
+        plan = rule.resolve(m, n, ratio, name)
+    elif isinstance(rule, EqualBytes):
+        plan = rule.resolve(m, n, ratio, options.storage, name)
     ranks = plan and plan.total_ranks
     directions = decompose_whitened(delta, hessian, ranks) if options.whiten else decompose(delta, ranks)
     if plan is None:

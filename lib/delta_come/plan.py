@@ -135,6 +135,14 @@ class RulePart:
         if self.share is not None and not 0 < self.share <= 1:
             raise DeltaError(f"a share of the budget is above 0 and at most 100 %, got {100 * self.share:g} %")
 
+    def ranks_of(self, budget: float, left: float = 0.0) -> int:
+        """Return the number of ranks, given the bit-ranks of the budget and those that are left of it."""
+        if self.ranks is not None:
+            return self.ranks
+        if self.share is not None:
+            return max(1, round(self.share * budget / self.bits))
+        return max(0, floor(left / self.bits + _SLACK))
+
     def __str__(self) -> str:
         if self.ranks is not None:
             return f"{self.bits}:{self.ranks}"
@@ -169,7 +177,7 @@ class PlanRule:
         budget, ranks_left, groups = bit_rank_budget(m, n, ratio), min(m, n), []
         left = budget
         for part in self.parts:
-            ranks = min(_ranks(part, budget, left), ranks_left)
+            ranks = min(part.ranks_of(budget, left), ranks_left)
             left -= part.bits * ranks
             ranks_left -= ranks
             if ranks:
@@ -210,11 +218,3 @@ def group_bits(group: Group, m: int, n: int, storage: Storage = Storage()) -> in
 
 def _row_bits(bits: int, columns: int, storage: Storage) -> int:
     return ceil(bits * columns / storage.word_bits) * storage.word_bits
-
-
-def _ranks(part: RulePart, budget: float, left: float) -> int:
-    if part.ranks is not None:
-        return part.ranks
-    if part.share is not None:
-        return max(1, round(part.share * budget / part.bits))
-    return max(0, floor(left / part.bits + _SLACK))
