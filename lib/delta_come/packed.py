@@ -1,7 +1,7 @@
 """Codes of 1 to 8 bits in 32-bit words, without a bit lost between neighbours.
 
 A code of k bits is cut into planes whose widths are powers of two, the widest first and in the lowest bits: 3 = 2 + 1,
-5 = 4 + 1, 8 = 8. So every plane is read with one shift and one mask, and 3 bits take 3 bits (a 4-bit cell would take 4).
+5 = 4 + 1, 8 = 8. So every plane is read with one shift and one mask, and 3 bits take 3, not the 4 of a 4-bit cell.
 
 A plane of width w of codes [rows, columns] is int32 [rows, ceil(columns w / 32)]: 32 / w neighbouring columns share a
 word, the first in the lowest bits; what is left of a row's last word is zero. Codes are packed along the axis that a
@@ -94,7 +94,7 @@ def _unpack_plane(plane: "torch.Tensor", width: int, columns: int) -> "torch.Ten
         return packed[:, :columns].clone()
     shifts = torch.arange(0, _BYTE_BITS, width, dtype=torch.uint8, device=plane.device)
     cells = (packed[:, :, None] >> shifts).bitwise_and_(2**width - 1)
-    return cells.view(len(plane), -1)[:, :columns].contiguous()
+    return cells.flatten(1)[:, :columns].contiguous()
 
 
 def _check_planes(planes: "Sequence[torch.Tensor]", bits: int, columns: int, counts: tuple[int, ...]) -> None:
