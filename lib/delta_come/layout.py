@@ -8,13 +8,15 @@ header spends a hundred bytes on each: for a 135M model at 1/16 that would be 7 
 A layout holds sizes alone, so that the memory of a tenant is known from a file's header.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.packed import word_counts
+
+LARGEST_INT16 = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class FactorLayout:
         bits: 2 to 8; 16: fp16 values, no codes.
         group_size: Columns that share a scale.
         symmetric: Whether the zero points are 2^(bits - 1), and not stored.
+        shared: Whether all rows share their scales and zero points.
     """
 
     rows: int
@@ -34,11 +37,17 @@ class FactorLayout:
     bits: int
     group_size: int
     symmetric: bool
+    shared: bool = False
 
     @property
     def groups(self) -> int:
         """Scales in a row."""
         return ceil(self.columns / self.group_size)
+
+    @property
+    def scale_shape(self) -> tuple[int, int]:
+        """Shape of the scales, and of the zero points."""
+        return (1 if self.shared else self.rows), self.groups
 
     @property
     def code_words(self) -> tuple[int, ...]:
@@ -48,16 +57,21 @@ class FactorLayout:
     @property
     def zero_words(self) -> tuple[int, ...]:
         """Words of the zero points, plane by plane; none where they are not stored."""
-        return () if self.bits == 16 or self.symmetric else word_counts(self.bits, self.rows * self.groups)
+        return () if self.bits == 16 or self.symmetric else word_counts(self.bits, prod(self.scale_shape))
 
     @property
     def halves(self) -> int:
         """Scales, or at 16 bits values."""
-        return self.rows * (self.columns if self.bits == 16 else self.groups)
+        return self.rows * self.columns if self.bits == 16 else prod(self.scale_shape)
+
+    @property
+    def permutation_bytes(self) -> int:
+        """Bytes of an order of its columns: 2 a column, 4 beyond 32,767 columns."""
+        return self.columns * (2 if self.columns <= LARGEST_INT16 else 4)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes, zero points and scales."""
+        """Bytes of codes, zero points and scales, without a permutation."""
         return 4 * (sum(self.code_words) + sum(self.zero_words)) + 2 * self.halves
 
 
@@ -131,7 +145,7 @@ class MatrixLayout:
     def to_json(self) -> dict[str, Any]:
         """Return the layout as JSON values."""
         groups = [
-            [group.bits, group.ranks, *([f.group_size, f.symmetric] for f in (group.V, group.U))]
+            [group.bits, group.ranks, *([f.group_size, f.symmetric, f.shared] for f in (group.V, group.U))]
             for group in self.groups
         ]
         return {"shape": list(self.shape), "groups": groups, "singular_bytes": self.singular_bytes}
@@ -147,11 +161,15 @@ class MatrixLayout:
             m, n = (int(size) for size in content["shape"])
             groups = tuple(
                 GroupLayout(
-                    FactorLayout(int(ranks), n, int(bits), int(v_size), bool(v_symmetric)),
-                    FactorLayout(m, int(ranks), int(bits), int(u_size), bool(u_symmetric)),
+                    FactorLayout(int(ranks), n, int(bits), *_grid(V)), FactorLayout(m, int(ranks), int(bits), *_grid(U))
                 )
-                for bits, ranks, (v_size, v_symmetric), (u_size, u_symmetric) in content["groups"]
+                for bits, ranks, V, U in content["groups"]
             )
             return cls((m, n), groups, int(content["singular_bytes"]))
         except (KeyError, TypeError, ValueError) as error:
             raise DeltaError(f"{content!r} is no layout of a matrix ({type(error).__name__}: {error})") from error
+
+
+def _grid(content: Sequence[Any]) -> tuple[int, bool, bool]:
+    group_size, symmetric, shared = content
+    return int(group_size), bool(symmetric), bool(shared)

@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lib.delta_come.layout import FactorLayout, GroupLayout, MatrixLayout
+from lib.delta_come.layout import LARGEST_INT16, FactorLayout, GroupLayout, MatrixLayout
 from lib.delta_come.packed import pack_codes, unpack_codes
 
 if TYPE_CHECKING:
     import torch
 
     from lib.delta_come.factors import CompressedMatrix, Factor, GroupFactors
-
-_LARGEST_INT16 = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,8 @@ def _factor_layout(factor: "Factor") -> FactorLayout:
 
     rows, columns = factor.shape
     if isinstance(factor, QuantisedMatrix):
-        return FactorLayout(rows, columns, factor.bits, factor.group_size, factor.symmetric)
+        shared = rows > 1 and factor.scales.shape[0] == 1
+        return FactorLayout(rows, columns, factor.bits, factor.group_size, factor.symmetric, shared)
     return FactorLayout(rows, columns, 16, columns, True)
 
 
@@ -137,7 +136,7 @@ def _permutation(factor: "Factor") -> "torch.Tensor | None":
     order = getattr(factor, "permutation", None)
     if order is None:
         return None
-    return order.cpu().to(torch.int16 if len(order) <= _LARGEST_INT16 else torch.int32)
+    return order.cpu().to(torch.int16 if len(order) <= LARGEST_INT16 else torch.int32)
 
 
 def _factor(layout: FactorLayout, words: _Reader, halves: _Reader, order: "torch.Tensor | None") -> "Factor":
@@ -149,11 +148,11 @@ def _factor(layout: FactorLayout, words: _Reader, halves: _Reader, order: "torch
     if layout.bits == 16:
         return values.view(layout.rows, layout.columns)
     codes = _unpacked(layout.code_words, words, layout.bits, layout.rows, layout.columns)
-    scales = values.view(layout.rows, layout.groups)
+    scales = values.view(layout.scale_shape)
     if layout.symmetric:
         zeros = torch.full(scales.shape, 2 ** (layout.bits - 1), dtype=torch.uint8, device=scales.device)
     else:
-        zeros = _unpacked(layout.zero_words, words, layout.bits, layout.rows, layout.groups)
+        zeros = _unpacked(layout.zero_words, words, layout.bits, *layout.scale_shape)
     order = None if order is None else order.int()
     return QuantisedMatrix(codes, layout.bits, scales, zeros, layout.group_size, order, layout.symmetric)
 
