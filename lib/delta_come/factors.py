@@ -21,8 +21,8 @@ class QuantisedMatrix:
         codes: uint8 [rows, columns], one value each, in the order in which groups run: codes[:, j] belongs to column
             permutation[j] of the matrix.
         bits: 2, 3, 4 or 8.
-        scales: fp16 [rows, groups].
-        zeros: uint8 [rows, groups]; the code of the value 0, below 2^bits.
+        scales: fp16 [rows, groups]; or [1, groups] where all rows share them (see `CompressOptions.rank_scales`).
+        zeros: uint8, shaped as the scales; the code of the value 0, below 2^bits.
         group_size: Columns a group; the last one may have fewer.
         permutation: int32 [columns]; None: columns are in their natural order.
         symmetric: All zeros are 2^(bits - 1), so none needs to be stored.

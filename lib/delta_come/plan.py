@@ -30,6 +30,7 @@ class Storage:
         permutation: Whether the order of V's inputs is stored, once a matrix (act-order with dynamic groups).
         word_bits: Rows of codes are filled up to multiples of this many bits; 1: packed without a gap.
         singular_value_bits: Bits a singular value.
+        rank_scales: U has one scale and zero point a rank, not one for each row and group of ranks.
     """
 
     group_size: int = 128
@@ -37,6 +38,7 @@ class Storage:
     permutation: bool = False
     word_bits: int = 1
     singular_value_bits: int = 16
+    rank_scales: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,15 @@ class Plan:
         """Number of directions that are kept."""
         return sum(group.ranks for group in self.groups)
 
+    def limited(self, ranks: int) -> "Plan":
+        """Return the plan without what exceeds so many ranks."""
+        groups = []
+        for group in self.groups:
+            kept = min(group.ranks, ranks - sum(done.ranks for done in groups))
+            if kept > 0:
+                groups.append(Group(group.bits, kept))
+        return Plan(tuple(groups))
+
     def payload_bits(self, m: int, n: int) -> int:
         """Return the bits of the codes of an m x n matrix: what the paper counts."""
         return sum(group.bits * group.ranks for group in self.groups) * (m + n)
@@ -123,6 +134,14 @@ class RulePart:
             Group(self.bits, 1 if self.ranks is None else self.ranks)  # for its checks
         if self.share is not None and not 0 < self.share <= 1:
             raise DeltaError(f"a share of the budget is above 0 and at most 100 %, got {100 * self.share:g} %")
+
+    def ranks_of(self, budget: float, left: float = 0.0) -> int:
+        """Return the number of ranks, given the bit-ranks of the budget and those that are left of it."""
+        if self.ranks is not None:
+            return self.ranks
+        if self.share is not None:
+            return max(1, round(self.share * budget / self.bits))
+        return max(0, floor(left / self.bits + _SLACK))
 
     def __str__(self) -> str:
         if self.ranks is not None:
@@ -158,7 +177,7 @@ class PlanRule:
         budget, ranks_left, groups = bit_rank_budget(m, n, ratio), min(m, n), []
         left = budget
         for part in self.parts:
-            ranks = min(_ranks(part, budget, left), ranks_left)
+            ranks = min(part.ranks_of(budget, left), ranks_left)
             left -= part.bits * ranks
             ranks_left -= ranks
             if ranks:
@@ -188,20 +207,14 @@ def bit_rank_budget(m: int, n: int, ratio: float) -> float:
 
 def group_bits(group: Group, m: int, n: int, storage: Storage = Storage()) -> int:
     """Return all bits of one group of an m x n matrix but those of the permutation."""
-    m_row, n_row = (_row_bits(group.bits, columns, storage) for columns in (group.ranks, n))
-    return m * m_row + group.ranks * (n_row + storage.singular_value_bits)
+    bits, ranks = group.bits, group.ranks
+    codes = m * _row_bits(bits, ranks, storage) + ranks * _row_bits(bits, n, storage)
+    if bits == 16:
+        return codes + ranks * storage.singular_value_bits
+    U_scales = ranks if storage.rank_scales else m * ceil(ranks / storage.group_size)
+    scales = U_scales + ranks * ceil(n / storage.group_size)
+    return codes + scales * (16 + (0 if storage.symmetric else bits)) + ranks * storage.singular_value_bits
 
 
 def _row_bits(bits: int, columns: int, storage: Storage) -> int:
-    codes = ceil(bits * columns / storage.word_bits) * storage.word_bits
-    if bits == 16:
-        return codes
-    return codes + ceil(columns / storage.group_size) * (16 + (0 if storage.symmetric else bits))
-
-
-def _ranks(part: RulePart, budget: float, left: float) -> int:
-    if part.ranks is not None:
-        return part.ranks
-    if part.share is not None:
-        return max(1, round(part.share * budget / part.bits))
-    return max(0, floor(left / part.bits + _SLACK))
+    return ceil(bits * columns / storage.word_bits) * storage.word_bits
