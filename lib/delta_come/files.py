@@ -54,11 +54,7 @@ def save_packed(
     """
     from safetensors.torch import save_file
 
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise DeltaError(f"there is no folder {path.parent} to write {path.name} to; make it first")
-    if path.is_dir():
-        raise DeltaError(f"{path} is a folder; an artifact is one file, such as {path}/delta.safetensors")
+    path = check_target(path)
     tensors, stored = named_tensors(matrices)
     tensors |= {f"{RAW}{name}": tensor.detach().cpu().contiguous() for name, tensor in raw.items()}
     text = replace(header, matrices=stored, tool=tool_version()).to_text()
@@ -74,6 +70,20 @@ def save_packed(
     return load(path)
 
 
+def check_target(path: Path | str) -> Path:
+    """Return a path that an artifact can be written to.
+
+    Raises:
+        DeltaError: Its folder is missing, or it is itself a folder.
+    """
+    path = Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise DeltaError(f"there is no folder {path.parent} to write {path.name} to; make it first")
+    if path.is_dir():
+        raise DeltaError(f"{path} is a folder; an artifact is one file, such as {path}/delta.safetensors")
+    return path
+
+
 def load(path: Path | str) -> Artifact:
     """Open an artifact: read its header and check that all it names is there; tensors stay on disk.
 
@@ -82,7 +92,7 @@ def load(path: Path | str) -> Artifact:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         file = safe_open(path, framework="pt")
     except FileNotFoundError as error:

@@ -42,6 +42,7 @@ class Header:
         base_tensors: The digest of each tensor of the base; empty where only the hash is known.
         tied: Whether the output head is the embedding.
         config: The fine-tune's config.json; empty where the base's serves.
+        weights: Number of weights of the fine-tuned model; 0: unknown.
         tool: Name and version of what wrote it.
         matrices: What lies in it, by the weight's name.
     """
@@ -54,6 +55,7 @@ class Header:
     base_tensors: dict[str, str] = field(default_factory=dict)
     tied: bool = False
     config: dict[str, Any] = field(default_factory=dict)
+    weights: int = 0
     tool: str = ""
     matrices: dict[str, StoredMatrix] = field(default_factory=dict)
 
