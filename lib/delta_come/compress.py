@@ -6,14 +6,10 @@ Within a block the order is q, k, v; o; gate, up; down: each set's inputs come f
 before it. What the method leaves out (norms, embeddings, rotary settings) is the fine-tune's from the start.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
-from lib.delta_come.calibration import CalibrationInputs
 from lib.delta_come.checkpoint import Source
 from lib.delta_come.delta import Pair, take_pair
 from lib.delta_come.errors import DeltaError
@@ -21,11 +17,8 @@ from lib.delta_come.factors import CompressedDelta, CompressedMatrix, GroupFacto
 from lib.delta_come.matrices import Rule, Task, compress_groups, compress_matrices, make_task
 from lib.delta_come.options import PAPER, CompressOptions
 from lib.delta_come.plan import Plan
-from lib.models import LoadedModel, is_projection, load
+from lib.delta_come.walk import Walk, working_copy
 from lib.progress import progress
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 # Projections that share an input, in the order in which a block uses them.
 _SETS = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
@@ -61,7 +54,7 @@ def compress_delta(
         matrices |= found
     return CompressedDelta(
         matrices=matrices,
-        raw=pair.raw(),
+        raw=pair.raw(options.shared_embeddings),
         plan=str(rule),
         ratio=ratio,
         base_hash=content_hash(digests(pair.base.weights.items())),
@@ -101,7 +94,7 @@ def compress_blocks(
         )
     finished = finished or {}
     with torch.no_grad():
-        walk = None if calibration is None else _Walk(_working_copy(finetuned), calibration)
+        walk = None if calibration is None else Walk(pair, working_copy(pair, finetuned, options), calibration)
     for number in range(count_blocks(pair)):
         names = _names(pair, number)
         with torch.no_grad():  # closed before each yield: it would reach the caller's own work
@@ -113,7 +106,7 @@ def compress_blocks(
             else:
                 done = _compress_block(pair, walk, names, rule, ratio, options)
             if walk is not None:
-                walk.settle(pair, done, options.repeated_calibration)
+                walk.settle(done, options.repeated_calibration)
         yield done
 
 
@@ -122,38 +115,8 @@ def count_blocks(pair: Pair) -> int:
     return int(pair.base.config["num_hidden_layers"])
 
 
-class _Walk:
-    """A model on its way from the fine-tune to base + compressed delta, with the inputs of the block it is at."""
-
-    def __init__(self, model: "PreTrainedModel", calibration: torch.Tensor) -> None:
-        self.inputs = CalibrationInputs(model, calibration)
-        self._linears = dict(model.named_modules())
-        self._blocks = iter(model.model.layers)
-        self.block = next(self._blocks)
-
-    def linear(self, name: str) -> nn.Linear:
-        """Return the layer of a weight's name."""
-        return self._linears[name.removesuffix(".weight")]
-
-    def hessian(self, name: str) -> torch.Tensor:
-        """Return H of the inputs of a weight's layer."""
-        return self.inputs.hessian(self.block, self.linear(name))
-
-    def set(self, pair: Pair, name: str, delta: torch.Tensor) -> None:
-        """Make a weight base + delta."""
-        self.linear(name).weight.copy_(pair.base.weights[name].float() + delta)
-
-    def settle(self, pair: Pair, done: Mapping[str, CompressedMatrix], passed: bool) -> None:
-        """Give a block its final weights and go on to the next; `passed`: the data went through it already."""
-        for name, matrix in done.items():
-            self.set(pair, name, matrix.delta())
-        if not passed:
-            self.inputs.advance(self.block)
-        self.block = next(self._blocks, self.block)
-
-
 def _compress_block(
-    pair: Pair, walk: _Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
+    pair: Pair, walk: Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
 ) -> dict[str, CompressedMatrix]:
     if options.repeated_calibration:
         return _compress_block_as_released(pair, walk, names, rule, ratio, options)
@@ -163,13 +126,13 @@ def _compress_block(
         tasks = [make_task(name, pair.delta(name), rule, ratio, options, hessian) for name in own]
         found = compress_matrices(tasks, hessian, options)
         for name, matrix in found.items():
-            walk.set(pair, name, matrix.delta())
+            walk.set(name, matrix.delta())
         done |= found
     return {name: done[name] for name in names}
 
 
 def _compress_block_as_released(
-    pair: Pair, walk: _Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
+    pair: Pair, walk: Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
 ) -> dict[str, CompressedMatrix]:
     """Width by width through the whole block; the data pass it once after every width (the authors' llama.py).
 
@@ -177,7 +140,7 @@ def _compress_block_as_released(
     have been through this one three times.
     """
     for name in names:
-        walk.set(pair, name, torch.zeros(()))
+        walk.set(name, torch.zeros(()))
     tasks: dict[str, Task] = {}
     groups: dict[str, list[GroupFactors]] = {name: [] for name in names}
     number = 0
@@ -191,7 +154,7 @@ def _compress_block_as_released(
             found = compress_groups([tasks[name] for name in own], which, hessian, options)
             for name, made in zip(own, found, strict=True):
                 groups[name] += made
-                walk.set(pair, name, _matrix(tasks[name], groups[name]).delta())
+                walk.set(name, _matrix(tasks[name], groups[name]).delta())
         walk.inputs.advance(walk.block)
         number += 1
     return {name: _matrix(tasks[name], groups[name]) for name in names}
@@ -209,13 +172,3 @@ def _in_sets(names: list[str]) -> list[list[str]]:
     """Put a block's projections in the order of use, those with the same input together."""
     sets = [[name for name in names for kind in kinds if f".{kind}_proj." in name] for kinds in _SETS]
     return [own for own in sets if own]
-
-
-def _working_copy(finetuned: Source) -> "PreTrainedModel":
-    """Return a model of one's own, fp32, that is the fine-tune at first."""
-    if isinstance(finetuned, LoadedModel):
-        finetuned = finetuned.model
-    model = copy.deepcopy(finetuned) if isinstance(finetuned, nn.Module) else load(finetuned).model
-    if not any(is_projection(name) for name, _ in model.named_parameters()):
-        raise DeltaError(f"{type(model).__name__} holds no projections of the Llama, Mistral or Qwen shape")
-    return model.float().eval()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lib.delta_come.checkpoint import HEAD, Checkpoint, Source, read_checkpoint
+from lib.delta_come.checkpoint import EMBEDDING, HEAD, Checkpoint, Source, read_checkpoint
 from lib.delta_come.errors import DeltaError
 from lib.models import PROJECTION_TYPES, is_projection
 
@@ -52,11 +52,18 @@ class Pair:
         for name in self.projections:
             yield name, self.delta(name)
 
-    def raw(self) -> "dict[str, torch.Tensor]":
-        """Return the fine-tune's other tensors where they differ from the base, in the fine-tune's dtype."""
+    def raw(self, shared_embeddings: bool = False) -> "dict[str, torch.Tensor]":
+        """Return the fine-tune's other tensors where they differ from the base, in the fine-tune's dtype.
+
+        Args:
+            shared_embeddings: Leave out the rows of embedding and head that the base has.
+        """
         found: dict[str, torch.Tensor] = {}
         for name in sorted(set(self.finetuned.weights) - set(self.projections)):
-            found |= _changed(name, self.finetuned.finite(name), self.base.weights.get(name))
+            theirs, ours = self.finetuned.finite(name), self.base.weights.get(name)
+            if shared_embeddings and ours is not None and name in (EMBEDDING, HEAD):
+                theirs = with_rows_of(ours, theirs)
+            found |= _changed(name, theirs, ours)
         return found
 
 
@@ -97,6 +104,13 @@ def grown(base: "torch.Tensor | None", name: str, raw: "torch.Tensor") -> "torch
 
     _, rows = split_rows(name)
     return torch.cat([base[:rows].to(raw.dtype), raw]) if rows else raw
+
+
+def with_rows_of(base: "torch.Tensor", finetuned: "torch.Tensor") -> "torch.Tensor":
+    """Return a fine-tune's embedding with the base's rows in place of its own; new rows stay."""
+    mixed = finetuned.clone()
+    mixed[: len(base)] = base[: len(finetuned)].to(finetuned.dtype)
+    return mixed
 
 
 def _check_configs(pair: Pair) -> None:

@@ -13,7 +13,7 @@ SHARES = "8:0.8%,3:4.7%,2:rest"  # the same shares of the budget at any width
 
 @dataclass(frozen=True)
 class CompressOptions:
-    """The defaults are the paper's method; the last five switches are ways to do better, or worse.
+    """The defaults are the paper's method; the last six switches are ways to do better, or worse.
 
     Attributes:
         quantiser: "gptq" (needs calibration text) or "rtn", rounding to the nearest.
@@ -29,6 +29,8 @@ class CompressOptions:
         whiten: The SVD is that of dW C^(1/2), C the inputs' second moments: truncation is then optimal for outputs.
         repeated_calibration: As in the authors' code: widths are done one after the other through a whole block, and
             after each the calibration data pass through the block once more before they reach the next block.
+        shared_embeddings: Embedding and output head are the base's, as far as it has rows; the paper keeps those of the
+            fine-tune, which for a small model are a large part of all bytes.
     """
 
     quantiser: Literal["gptq", "rtn"] = "gptq"
@@ -42,6 +44,7 @@ class CompressOptions:
     resolve_u: bool = False
     whiten: bool = False
     repeated_calibration: bool = False
+    shared_embeddings: bool = False
 
     def __post_init__(self) -> None:
         if self.quantiser not in ("gptq", "rtn"):

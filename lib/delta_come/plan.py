@@ -140,7 +140,7 @@ class RulePart:
         if self.ranks is not None:
             return self.ranks
         if self.share is not None:
-            return max(1, round(self.share * budget / self.bits))
+            return max(1, floor(self.share * budget / self.bits + _SLACK))
         return max(0, floor(left / self.bits + _SLACK))
 
     def __str__(self) -> str:
@@ -162,8 +162,8 @@ class PlanRule:
     def resolve(self, m: int, n: int, ratio: float, name: str = "the matrix") -> Plan:
         """Return the plan of an m x n matrix whose codes take at most `ratio` of its 16-bit size.
 
-        A share becomes the nearest number of ranks, at least 1. The rest is rounded down; where it is less than one
-        rank its group is left out. No plan has more ranks than the matrix: what exceeds them is cut off.
+        Shares and the rest are rounded down to whole ranks; a share is at least 1, and a rest of less than one rank is
+        left out. No plan has more ranks than the matrix: what exceeds them is cut off.
 
         Args:
             m: Outputs.
