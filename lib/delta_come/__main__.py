@@ -57,7 +57,7 @@ def _add_compress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group-size", type=int, default=128, help="values that share a scale (default: %(default)s)")
     parser.add_argument("--symmetric", action="store_true", help="grids without zero points")
     parser.add_argument("--clip", action="store_true", help="shrink grids where that lowers the squared error")
-    parser.add_argument("--base-embeddings", action="store_true", help="leave a changed embedding and head out")
+    parser.add_argument("--shared-embeddings", action="store_true", help="keep the base's embedding and head")
 
 
 if __name__ == "__main__":

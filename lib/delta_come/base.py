@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lib.delta_come.artifact import Artifact
+from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.delta import split_rows
 from lib.delta_come.errors import DeltaError
-from lib.delta_come.hashes import EMBEDDING, HEAD, content_hash, first_difference
+from lib.delta_come.hashes import content_hash, first_difference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -71,6 +72,23 @@ def check_shapes(artifact: Artifact, model: "PreTrainedModel") -> None:
         raise DeltaError(
             f"{artifact} holds {raw}, {_size(layout.shape)}; it does not fit the {_size(shapes[name])} of this "
             f"{type(model).__name__}: load the base that it was made from"
+        )
+
+
+def check_settings(artifact: Artifact, model: "PreTrainedModel") -> None:
+    """Check that a tenant can share a batch with the base: what is no weight must be the same.
+
+    Raises:
+        DeltaError: It is not.
+    """
+    different = changed_settings(artifact, model.config.to_dict())
+    if artifact.header.tied and not model.config.tie_word_embeddings:
+        different["tie_word_embeddings"] = (True, False)
+    if different:
+        name, (theirs, ours) = next(iter(different.items()))
+        raise DeltaError(
+            f"{artifact} was fine-tuned with {name} {theirs}, the base has {ours}: rows of a batch cannot differ in "
+            "it; merge it with `apply`, and serve it as a model of its own"
         )
 
 

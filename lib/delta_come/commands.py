@@ -27,9 +27,12 @@ def run_compress(given: argparse.Namespace) -> None:
         tokens=given.tokens,
         window=given.window,
         options=CompressOptions(
-            quantiser=given.quantiser, group_size=given.group_size, symmetric=given.symmetric, clip=given.clip
+            quantiser=given.quantiser,
+            group_size=given.group_size,
+            symmetric=given.symmetric,
+            clip=given.clip,
+            shared_embeddings=given.shared_embeddings,
         ),
-        embeddings="base" if given.base_embeddings else "own",
     )
     print(*summarise(artifact).lines(), sep="\n")
     print(f"wrote {artifact.path} in {(time.monotonic() - start) / 60:.1f} minutes")

@@ -15,10 +15,9 @@ from lib.delta_come.artifact import Artifact
 from lib.delta_come.calibration_text import Calibration, calibration_tokens
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.files import check_target, save_packed
-from lib.delta_come.hashes import EMBEDDING, HEAD, content_hash, digests
+from lib.delta_come.hashes import content_hash, digests
 from lib.delta_come.header import Header, tool_version
 from lib.delta_come.options import PAPER, CompressOptions
-from lib.delta_come.tenants import Embeddings
 from lib.delta_come.work import open_work
 from lib.progress import progress
 
@@ -44,7 +43,6 @@ def compress(
     tokens: int = 8192,
     window: int = 512,
     options: CompressOptions = _OPTIONS,
-    embeddings: Embeddings = "own",
 ) -> Artifact:
     """Compress a fine-tune into one file and return its artifact; interrupted, the same call goes on at the next block.
 
@@ -59,8 +57,6 @@ def compress(
         tokens: Number of tokens of it.
         window: Tokens in a sequence.
         options: How, see `CompressOptions`.
-        embeddings: "own": a changed embedding and head are stored as they are; "base": they are left out, and what the
-            fine-tune changed in them is lost (rows of new tokens are kept).
 
     Raises:
         DeltaError: The two do not belong together, nothing or no finite number is between them, the budget is too small
@@ -73,12 +69,12 @@ def compress(
     out, ratio = check_target(out), parse_ratio(ratio)
     pair = take_pair(base, finetuned)
     blocks = calibration_tokens(calibration, base, tokens, window) if options.needs_inputs else None
-    header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict() | {"embeddings": embeddings})
+    header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict())
     with open_work(out, _request(header, blocks)) as work:
         found = compress_blocks(pair, finetuned, plan, ratio, blocks, options, work.finished)
         for block, matrices in enumerate(progress(found, "compressing", total=count_blocks(pair))):
             work.keep(block, matrices)
-        return save_packed(out, work.packed(), _raw(pair, embeddings), header)
+        return save_packed(out, work.packed(), pair.raw(options.shared_embeddings), header)
 
 
 def parse_ratio(ratio: "str | float") -> float:
@@ -123,18 +119,3 @@ def _request(header: Header, blocks: "torch.Tensor | None") -> dict[str, Any]:
     text = None if blocks is None else hashlib.sha256(blocks.long().numpy().tobytes()).hexdigest()[:16]
     kept = {key: getattr(header, key) for key in ("base_hash", "finetuned_hash", "plan", "ratio", "options")}
     return kept | {"calibration": text, "tool": tool_version()}
-
-
-def _raw(pair: "Pair", embeddings: Embeddings) -> "dict[str, torch.Tensor]":
-    raw = pair.raw()
-    if embeddings == "own":
-        return raw
-    kept = {}
-    for name, tensor in raw.items():
-        whole = name in (EMBEDDING, HEAD) and name in pair.base.weights
-        rows = len(pair.base.weights[name]) if whole else 0
-        if not whole:
-            kept[name] = tensor
-        elif len(tensor) > rows:
-            kept[f"{name}[{rows}:]"] = tensor[rows:].clone()
-    return kept

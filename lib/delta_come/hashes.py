@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.delta_come.checkpoint import EMBEDDING, HEAD
+
 if TYPE_CHECKING:
     import torch
-
-EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 _DIGITS = 16
 _AT_ONCE = 1 << 22  # values: 16 MB of float32

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lib.delta_come.base import changed_settings, check_base, check_shapes
-from lib.delta_come.hashes import EMBEDDING, HEAD, model_digests
+from lib.delta_come.checkpoint import EMBEDDING, HEAD
+from lib.delta_come.hashes import model_digests
 from lib.delta_come.tenants import as_artifact
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.routing import Routing
 
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
 
     Forward = Callable[[torch.Tensor], torch.Tensor]
 
-EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
+def run(module: "torch.nn.Module", name: str, base: "Forward", x: "torch.Tensor", routing: Routing) -> "torch.Tensor":
+    """Return a module's output, each row computed with its tenant's tensors.
+
+    Args:
+        module: The base's module.
+        name: Its name in the model.
+        base: Its own forward.
+        x: Its input, [rows, ...].
+        routing: The batch's tenants.
+
+    Raises:
+        DeltaError: A row has a token that its tenant's vocabulary has not.
+    """
+    if f"{name}.weight" == EMBEDDING:
+        return _embedding(module, base, x, routing)
+    return _head(base, x, routing) if f"{name}.weight" == HEAD else _norm(module, name, base, x, routing)
 
 
 def add_own_bias(
@@ -41,18 +58,8 @@ def add_own_bias(
     return output
 
 
-def run_module(
-    module: "torch.nn.Module", base: "Forward", name: str, x: "torch.Tensor", routing: Routing
-) -> "torch.Tensor":
-    """Return the output of a norm, or of any module that treats rows apart.
-
-    Args:
-        module: The base's module.
-        base: Its own forward.
-        name: Its name in the model.
-        x: [rows, ...].
-        routing: The batch's tenants.
-    """
+def _norm(module: "torch.nn.Module", name: str, base: "Forward", x: "torch.Tensor", routing: Routing) -> "torch.Tensor":
+    """Return the output of a norm, or of any other module that treats rows apart."""
     output, rows = base(x), routing.rows_of(x, name)
     for place, tenant in enumerate(routing.tenants):
         own = {one: tenant.own[f"{name}.{one}"].value for one in module._parameters if f"{name}.{one}" in tenant.own}
@@ -62,12 +69,8 @@ def run_module(
     return output
 
 
-def run_embedding(module: "torch.nn.Module", base: "Forward", ids: "torch.Tensor", routing: Routing) -> "torch.Tensor":
-    """Return the embeddings [rows, T, width] of token ids [rows, T].
-
-    Raises:
-        DeltaError: A row has a token that its tenant's vocabulary has not.
-    """
+def _embedding(module: "torch.nn.Module", base: "Forward", ids: "torch.Tensor", routing: Routing) -> "torch.Tensor":
+    """Return the embeddings [rows, T, width] of token ids [rows, T]."""
     import torch
 
     rows, vocabulary = routing.rows_of(ids, EMBEDDING), module.weight.shape[0]
@@ -83,11 +86,8 @@ def run_embedding(module: "torch.nn.Module", base: "Forward", ids: "torch.Tensor
     return output
 
 
-def run_head(module: "torch.nn.Module", base: "Forward", x: "torch.Tensor", routing: Routing) -> "torch.Tensor":
-    """Return the logits [rows, ..., vocabulary] of hidden states [rows, ..., width].
-
-    The vocabulary is the largest of the base's and the batch's tenants'.
-    """
+def _head(base: "Forward", x: "torch.Tensor", routing: Routing) -> "torch.Tensor":
+    """Return the logits [rows, ..., vocabulary] of hidden states; the vocabulary is the largest of the batch."""
     import torch
 
     rows, logits = routing.rows_of(x, HEAD), base(x)

@@ -21,7 +21,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lib.delta_come import own_tensors
-from lib.delta_come.base import check_base, check_shapes
+from lib.delta_come.base import check_base, check_settings, check_shapes
+from lib.delta_come.checkpoint import EMBEDDING
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import model_digests
 from lib.delta_come.product import DeltaKernel, TorchKernel
@@ -107,6 +108,7 @@ class ServedModel:
             raise DeltaError(f"there is a tenant {name!r} already: drop it first, or take another name")
         artifact = as_artifact(source)
         check_shapes(artifact, self.model)
+        check_settings(artifact, self.model)
         if self._verify and artifact.header.base_hash:
             with self._lock:
                 self._digests = self._digests or model_digests(self.model)
@@ -216,7 +218,7 @@ class ServedModel:
         names = {
             name.rpartition(".")[0] for name in tenant.own if not is_projection(f"{name.rpartition('.')[0]}.weight")
         }
-        if tenant.tied and own_tensors.EMBEDDING in tenant.own:
+        if tenant.tied and EMBEDDING in tenant.own:
             names.add("lm_head")
         for name in names - self._replaced.keys():
             module = self.model.get_submodule(name)
@@ -227,10 +229,4 @@ class ServedModel:
         self, module: "torch.nn.Module", name: str, base: "own_tensors.Forward", x: "torch.Tensor"
     ) -> "torch.Tensor":
         routing = self._routing()
-        if routing is None:
-            return base(x)
-        if f"{name}.weight" == own_tensors.EMBEDDING:
-            return own_tensors.run_embedding(module, base, x, routing)
-        if f"{name}.weight" == own_tensors.HEAD:
-            return own_tensors.run_head(module, base, x, routing)
-        return own_tensors.run_module(module, base, name, x, routing)
+        return base(x) if routing is None else own_tensors.run(module, name, base, x, routing)

@@ -58,7 +58,7 @@ class Summary:
         lines = [
             f"plan {self.plan}, ratio {_one_in(self.nominal)} by codes alone",
             f"{self.matrices} matrices" + (f", {self.zero} unchanged" if self.zero else "") + f": {most}",
-            f"packed deltas   {self.packed:>13,} bytes, {_one_in(self.true_ratio)} of their 16-bit size with all scales",
+            f"packed deltas   {self.packed:>13,} bytes, {_one_in(self.true_ratio)} of 16 bits, with all scales",
             f"stored as is    {self.raw:>13,} bytes (norms, biases, embeddings that changed)",
         ]
         if self.file:

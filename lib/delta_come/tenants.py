@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lib.delta_come.artifact import Artifact, in_memory
+from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.product import DeltaKernel, TorchKernel
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 
 Embeddings = Literal["own", "base"]
-
-_EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
 
 
 @dataclass(frozen=True)
@@ -140,4 +139,6 @@ def _own_names(artifact: Artifact, embeddings: Embeddings) -> Iterable[str]:
 
     if embeddings not in ("own", "base"):
         raise DeltaError(f"embeddings are 'own' (what the artifact carries) or 'base' (shared), got {embeddings!r}")
-    return [name for name in artifact.raw_layouts if embeddings == "own" or split_rows(name)[0] not in _EMBEDDINGS]
+    return [
+        name for name in artifact.raw_layouts if embeddings == "own" or split_rows(name)[0] not in (EMBEDDING, HEAD)
+    ]

@@ -43,6 +43,20 @@ def biased_qwen() -> PreTrainedModel:
     return model
 
 
+def finetune_of(model: PreTrainedModel, tokens: int = 0, size: float = 0.05) -> PreTrainedModel:
+    """Return a model whose every weight moved; `tokens` more in its vocabulary."""
+    result = copy.deepcopy(model)
+    dice = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in result.parameters():
+            weight += size * torch.randn(weight.shape, generator=dice)
+    if tokens:
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            result.resize_token_embeddings(len(result.get_input_embeddings().weight) + tokens, mean_resizing=False)
+    return result
+
+
 def seeded(kind: type, config: object) -> PreTrainedModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
