@@ -141,7 +141,7 @@ def test_another_kind_of_file_is_refused(path, metadata):
 def test_a_damaged_header_is_refused(path):
     text = header_text(path).replace('"layouts"', '"outlays"')
     save_file(load_file(path), path, metadata={"delta_come": text})
-    with pytest.raises(DeltaError, match="the header of .* is damaged"):
+    with pytest.raises(DeltaError, match=r"the header of .* is damaged"):
         load(path)
 
 
