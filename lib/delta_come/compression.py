@@ -18,6 +18,7 @@ from lib.delta_come.files import check_target, save_packed
 from lib.delta_come.hashes import content_hash, digests
 from lib.delta_come.header import Header, tool_version
 from lib.delta_come.options import PAPER, CompressOptions
+from lib.delta_come.plan import Plan
 from lib.delta_come.work import open_work
 from lib.progress import progress
 
@@ -67,6 +68,7 @@ def compress(
     from lib.delta_come.delta import take_pair
 
     out, ratio = check_target(out), parse_ratio(ratio)
+    plan = Plan.parse(plan) if isinstance(plan, str) else plan
     pair = take_pair(base, finetuned)
     blocks = calibration_tokens(calibration, base, tokens, window) if options.needs_inputs else None
     header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict())

@@ -80,7 +80,7 @@ class Header:
         try:
             content = json.loads(metadata[KEY])
             version = content.pop("version")
-        except (KeyError, ValueError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise DeltaError(
                 f"{path} is no artifact of Delta-CoMe: its metadata has no readable {KEY!r}; "
                 "make one with `python -m lib.delta_come compress BASE FINETUNED OUT`"

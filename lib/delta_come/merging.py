@@ -60,7 +60,7 @@ def _raw_weights(base_model: "PreTrainedModel", artifact: "Artifact") -> "dict[s
     weights = {}
     for raw in artifact.raw_layouts:
         name, _ = split_rows(raw)
-        weights[name] = grown(base.get(name), raw, artifact.raw(raw).to(base_model.device))
+        weights[name] = grown(base.get(name), raw, artifact.raw(raw).to(base_model.device, base_model.dtype))
     if artifact.header.tied and (EMBEDDING in weights or not _tied(base_model)):
         weights[HEAD] = weights.get(EMBEDDING, base[EMBEDDING])
     return weights
@@ -70,6 +70,8 @@ def _rebuilt(
     base_model: "PreTrainedModel", artifact: "Artifact", weights: "Mapping[str, torch.Tensor]"
 ) -> "PreTrainedModel | None":
     """Return a model of the fine-tune's form with the base's weights; None where the base has that form."""
+    import torch
+
     config, base = base_model.config.to_dict(), base_model.state_dict()
     rows = len(weights.get(EMBEDDING, base[EMBEDDING]))
     new = {name for name in weights if name not in base}
@@ -81,7 +83,9 @@ def _rebuilt(
         key: artifact.header.config[key] for key in ("attention_bias", "mlp_bias") if key in artifact.header.config
     }
     changed = config | settings | biased | {"vocab_size": rows, "tie_word_embeddings": tied}
-    model = type(base_model)(type(base_model.config).from_dict(changed)).to(base_model.device, base_model.dtype).eval()
+    with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and then replaced
+        model = type(base_model)(type(base_model.config).from_dict(changed))
+    model = model.to(base_model.device, base_model.dtype).eval()
     own = model.state_dict()
     for name, value in base.items():
         if name not in weights:

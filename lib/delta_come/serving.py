@@ -17,18 +17,15 @@ takes once for the whole batch; and tenants whose rotary settings differ from th
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lib.delta_come import own_tensors
+from lib.delta_come.attachment import Attachment
 from lib.delta_come.base import check_base, check_settings, check_shapes
-from lib.delta_come.checkpoint import EMBEDDING
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import model_digests
 from lib.delta_come.product import DeltaKernel, TorchKernel
 from lib.delta_come.routing import Routing
 from lib.delta_come.tenants import Embeddings, Tenant, as_artifact, read_tenant
-from lib.models import is_projection
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +55,12 @@ def attach(
         DeltaError: An artifact can't be read, or belongs to another base.
     """
     served = ServedModel(base_model, kernel, verify)
-    for name, source in tenants.items():
-        served.add(name, source, embeddings)
+    try:
+        for name, source in tenants.items():
+            served.add(name, source, embeddings)
+    except BaseException:
+        served.detach()  # the base model stays as it was
+        raise
     return served
 
 
@@ -76,17 +77,7 @@ class ServedModel:
         self._tenants: dict[str, Tenant] = {}
         self._digests: dict[str, str] | None = None
         self._verify, self._lock, self._call = verify, threading.Lock(), threading.local()
-        self._replaced: dict[str, torch.nn.Module] = {}
-        self._handles = [
-            module.register_forward_hook(partial(self._add_delta, name))
-            for name, module in model.named_modules()
-            if is_projection(f"{name}.weight")
-        ]
-        if not self._handles:
-            raise DeltaError(
-                f"this {type(model).__name__} has no projections named like model.layers.0.self_attn.q_proj, as "
-                "Llama, Mistral and Qwen name them"
-            )
+        self._attachment = Attachment(model, self._routing)
 
     @property
     def tenants(self) -> dict[str, Tenant]:
@@ -104,8 +95,7 @@ class ServedModel:
         Raises:
             DeltaError: The name is taken, or the artifact can't be read or belongs to another base.
         """
-        if name in self._tenants:
-            raise DeltaError(f"there is a tenant {name!r} already: drop it first, or take another name")
+        self._check_free(name)
         artifact = as_artifact(source)
         check_shapes(artifact, self.model)
         check_settings(artifact, self.model)
@@ -115,7 +105,8 @@ class ServedModel:
             check_base(artifact, self._digests)
         tenant = read_tenant(name, artifact, self.kernel, self.model.device, self.model.dtype, embeddings)
         with self._lock:
-            self._serve_own_tensors(tenant)
+            self._check_free(name)  # again: another thread may have been faster
+            self._attachment.serve_own_tensors(tenant)
             self._tenants = self._tenants | {name: tenant}
         return tenant
 
@@ -162,15 +153,9 @@ class ServedModel:
 
     def detach(self) -> "PreTrainedModel":
         """Take everything off the base model again and return it."""
-        for handle in self._handles:
-            handle.remove()
-        for module in self._replaced.values():
-            del module.forward
-        self._handles, self._replaced, self._tenants = [], {}, {}
+        self._attachment.remove()
+        self._tenants = {}
         return self.model
-
-    def __deepcopy__(self, memo: object) -> "ServedModel":
-        raise DeltaError("a model cannot be copied while it serves tenants: detach() gives it back as it was")
 
     def _routing(self) -> Routing | None:
         return getattr(self._call, "routing", None)
@@ -202,31 +187,6 @@ class ServedModel:
             raise DeltaError(f"there is no tenant {name!r}; there are: {known} (and None for the base)")
         return self._tenants[name]
 
-    def _add_delta(
-        self, name: str, module: "torch.nn.Linear", inputs: "tuple[torch.Tensor, ...]", output: "torch.Tensor"
-    ) -> "torch.Tensor | None":
-        routing = self._routing()
-        if routing is None:
-            return None
-        delta = routing.delta(f"{name}.weight", inputs[0])
-        output = output if delta is None else output + delta
-        rows = routing.rows_of(inputs[0], name)
-        return own_tensors.add_own_bias(output, module.bias, f"{name}.bias", rows, routing)
-
-    def _serve_own_tensors(self, tenant: Tenant) -> None:
-        """See to it that the modules of a tenant's own tensors look at the rows."""
-        names = {
-            name.rpartition(".")[0] for name in tenant.own if not is_projection(f"{name.rpartition('.')[0]}.weight")
-        }
-        if tenant.tied and EMBEDDING in tenant.own:
-            names.add("lm_head")
-        for name in names - self._replaced.keys():
-            module = self.model.get_submodule(name)
-            self._replaced[name] = module
-            module.forward = partial(self._run, module, name, module.forward)
-
-    def _run(
-        self, module: "torch.nn.Module", name: str, base: "own_tensors.Forward", x: "torch.Tensor"
-    ) -> "torch.Tensor":
-        routing = self._routing()
-        return base(x) if routing is None else own_tensors.run(module, name, base, x, routing)
+    def _check_free(self, name: str) -> None:
+        if name in self._tenants:
+            raise DeltaError(f"there is a tenant {name!r} already: drop it first, or take another name")

@@ -27,7 +27,8 @@ _NOTHING = Header(plan="", ratio=0.0, base_hash="", finetuned_hash="")
 def open_work(out: Path, request: Mapping[str, Any]) -> "Iterator[Work]":
     """Yield the work folder of a file to be, made where it is missing, for this process alone.
 
-    Where the block ends without an error the folder is removed; after an error or an interruption it stays.
+    Where the block ends without an error the folder is removed; after an error or an interruption it stays, unless no
+    block is finished.
 
     Args:
         out: The file that is being made.
@@ -43,7 +44,13 @@ def open_work(out: Path, request: Mapping[str, Any]) -> "Iterator[Work]":
     try:
         with FileLock(folder / ".lock", timeout=0):
             _check_request(folder, out, json.loads(json.dumps(request)))
-            yield Work(folder)
+            work = Work(folder)
+            try:
+                yield work
+            except BaseException:
+                if not work.finished:  # nothing to go on from
+                    shutil.rmtree(folder)
+                raise
             shutil.rmtree(folder)
     except Timeout as error:
         raise DeltaError(

@@ -46,7 +46,7 @@ def test_compress_calibrates_on_a_text_and_says_what_came_out(folders, tmp_path,
     said = capsys.readouterr().out
     assert "ratio 1/4 by codes alone" in said
     assert f"{out.stat().st_size:,} bytes" in said
-    assert f"wrote {out} in 0." in said
+    assert f"wrote {out} in " in said
 
 
 def test_info_shows_what_an_artifact_holds(artifact, capsys):
@@ -74,7 +74,7 @@ def test_apply_writes_a_model_that_transformers_loads(folders, artifact, tmp_pat
         (["compress", "no-base", "no-tune", "a.safetensors"], "there is no model 'no-base'"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--ratio", "x"], "a ratio is a number"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--plan", "8-2"], "cannot read the plan '8-2'"),
-        (["compress", "{base}", "{tuned}", "a.safetensors", "--ratio", "1/900"], "does not fit"),
+        (["compress", "{base}", "{tuned}", "a.safetensors", "--quantiser", "rtn"], "does not fit"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--calibration", "none.txt"], "no file or folder none.txt"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--calibration", "{text}"], "text is too short"),
         (["apply", "{base}", "{text}", "merged"], "truncated or damaged"),
