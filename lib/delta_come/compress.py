@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+from lib.delta_come.allocation import MarginalGain
 from lib.delta_come.checkpoint import Source
 from lib.delta_come.delta import Pair, take_pair
 from lib.delta_come.errors import DeltaError
@@ -92,21 +93,24 @@ def compress_blocks(
             "GPTQ, whitening and resolve_u need calibration text: give token blocks (see `calibration_blocks`), or "
             "take the quantiser 'rtn'"
         )
-    finished = finished or {}
-    with torch.no_grad():
-        walk = None if calibration is None else Walk(pair, working_copy(pair, finetuned, options), calibration)
+    finished, walk = finished or {}, None
+    if calibration is not None and (options.needs_inputs or isinstance(rule, MarginalGain)):
+        with torch.no_grad():
+            walk = Walk(pair, working_copy(pair, finetuned, options), calibration)
     for number in range(count_blocks(pair)):
         names = _names(pair, number)
         with torch.no_grad():  # closed before each yield: it would reach the caller's own work
             if all(name in finished for name in names):
                 done = {name: finished[name] for name in names}
+                if walk is not None:
+                    walk.replay(done, group_by_group=options.repeated_calibration)
             elif walk is None:
                 tasks = [make_task(name, pair.delta(name), rule, ratio, options) for name in names]
                 done = compress_matrices(tasks, None, options)
             else:
                 done = _compress_block(pair, walk, names, rule, ratio, options)
             if walk is not None:
-                walk.settle(done, options.repeated_calibration)
+                walk.go_to_next_block()
         yield done
 
 
@@ -128,6 +132,7 @@ def _compress_block(
         for name, matrix in found.items():
             walk.set(name, matrix.delta())
         done |= found
+    walk.advance()
     return {name: done[name] for name in names}
 
 
@@ -155,7 +160,7 @@ def _compress_block_as_released(
             for name, made in zip(own, found, strict=True):
                 groups[name] += made
                 walk.set(name, _matrix(tasks[name], groups[name]).delta())
-        walk.inputs.advance(walk.block)
+        walk.advance()
         number += 1
     return {name: _matrix(tasks[name], groups[name]) for name in names}
 

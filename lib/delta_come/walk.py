@@ -5,6 +5,7 @@ It starts as the fine-tune, so that norms, embeddings, biases and rotary setting
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,10 +33,10 @@ class Walk:
 
     def __init__(self, pair: Pair, model: "PreTrainedModel", calibration: torch.Tensor) -> None:
         self._pair = pair
-        self.inputs = CalibrationInputs(model, calibration)
+        self._inputs = CalibrationInputs(model, calibration)
         self._linears = dict(model.named_modules())
         self._blocks = iter(model.model.layers)
-        self.block = next(self._blocks)
+        self._block = next(self._blocks)
 
     def linear(self, name: str) -> nn.Linear:
         """Return the layer of a weight's name."""
@@ -43,19 +44,33 @@ class Walk:
 
     def hessian(self, name: str) -> torch.Tensor:
         """Return H of the inputs of a weight's layer."""
-        return self.inputs.hessian(self.block, self.linear(name))
+        return self._inputs.hessian(self._block, self.linear(name))
 
     def set(self, name: str, delta: torch.Tensor) -> None:
         """Make a weight base + delta."""
         self.linear(name).weight.copy_(self._pair.base.weights[name].float() + delta)
 
-    def settle(self, done: Mapping[str, CompressedMatrix], passed: bool) -> None:
-        """Give a block its final weights and go on to the next; `passed`: the data went through it already."""
-        for name, matrix in done.items():
-            self.set(name, matrix.delta())
-        if not passed:
-            self.inputs.advance(self.block)
-        self.block = next(self._blocks, self.block)
+    def advance(self) -> None:
+        """Send the calibration data through the block as it is now."""
+        self._inputs.advance(self._block)
+
+    def replay(self, done: Mapping[str, CompressedMatrix], group_by_group: bool) -> None:
+        """Send the data through a block that was finished earlier, as they went when it was.
+
+        Args:
+            done: The block's matrices.
+            group_by_group: Whether the data passed it after every bit group.
+        """
+        groups = max(1, *(len(matrix.groups) for matrix in done.values())) if group_by_group else 1
+        for number in range(groups):
+            for name, matrix in done.items():
+                part = replace(matrix, groups=matrix.groups[: number + 1]) if group_by_group else matrix
+                self.set(name, part.delta())
+            self.advance()
+
+    def go_to_next_block(self) -> None:
+        """Leave a block for good."""
+        self._block = next(self._blocks, self._block)
 
 
 def working_copy(pair: Pair, finetuned: Source, options: CompressOptions) -> "PreTrainedModel":
