@@ -1,6 +1,11 @@
 """Delta-CoMe (Ping et al., NeurIPS 2024): a fine-tuned model as its base and a few bits.
 
-    blocks = calibration_blocks(corpus.train, tokenizer, length=512, sequences=16)
+    artifact = compress("base/folder", "finetuned/folder", "math.safetensors", ratio="1/16")
+    model = apply(base_model, "math.safetensors")                                    # merged: one dense model
+    served = attach(base_model, {"math": "math.safetensors"})                        # factored: many tenants, one base
+    served.generate(input_ids, tenants=["math", None])
+
+    blocks = calibration_blocks(corpus.train, tokenizer, length=512, sequences=16)   # or step by step, in memory
     delta = compress_delta("base/folder", "finetuned/folder", "8:2,3:32,2:rest", 1 / 16, blocks)
 
 The difference of two checkpoints is decomposed matrix by matrix; its leading singular directions are kept at many bits,
@@ -18,14 +23,22 @@ from lib.delta_come.plan import Group, Plan, PlanRule, Storage
 
 if TYPE_CHECKING:
     from lib.delta_come.allocation import MarginalGain
+    from lib.delta_come.artifact import Artifact, in_memory
     from lib.delta_come.calibration import calibration_blocks
     from lib.delta_come.compress import compress_blocks, compress_delta
+    from lib.delta_come.compression import compress
     from lib.delta_come.delta import Pair, take_pair
     from lib.delta_come.equal_bytes import EqualBytes
     from lib.delta_come.factors import CompressedDelta, CompressedMatrix, GroupFactors, QuantisedMatrix
+    from lib.delta_come.files import load, save
+    from lib.delta_come.merging import apply
     from lib.delta_come.options import CompressOptions
+    from lib.delta_come.serving import ServedModel, attach
+    from lib.delta_come.synthetic import matrix_shapes, synthetic_delta
+    from lib.delta_come.tenants import tenant_bytes
 
 __all__ = [
+    "Artifact",
     "CompressOptions",
     "CompressedDelta",
     "CompressedMatrix",
@@ -38,15 +51,26 @@ __all__ = [
     "Plan",
     "PlanRule",
     "QuantisedMatrix",
+    "ServedModel",
     "Storage",
+    "apply",
+    "attach",
     "calibration_blocks",
+    "compress",
     "compress_blocks",
     "compress_delta",
+    "in_memory",
+    "load",
+    "matrix_shapes",
+    "save",
+    "synthetic_delta",
     "take_pair",
+    "tenant_bytes",
 ]
 
 # Where the names live that need torch; imported when they are first asked for.
 _PLACES = {
+    "Artifact": "artifact",
     "CompressOptions": "options",
     "CompressedDelta": "factors",
     "CompressedMatrix": "factors",
@@ -55,10 +79,20 @@ _PLACES = {
     "MarginalGain": "allocation",
     "Pair": "delta",
     "QuantisedMatrix": "factors",
+    "ServedModel": "serving",
+    "apply": "merging",
+    "attach": "serving",
     "calibration_blocks": "calibration",
+    "compress": "compression",
     "compress_blocks": "compress",
     "compress_delta": "compress",
+    "in_memory": "artifact",
+    "load": "files",
+    "matrix_shapes": "synthetic",
+    "save": "files",
+    "synthetic_delta": "synthetic",
     "take_pair": "delta",
+    "tenant_bytes": "tenants",
 }
 
 
