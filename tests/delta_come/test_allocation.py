@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.delta_come import DeltaError, Group, MarginalGain, Plan, Storage
-from lib.delta_come.allocation import CLIPPED
+from lib.delta_come.allocation import CLIPPED, _filled
 from lib.delta_come.equal_bytes import true_budget
 
 DECAYING = torch.logspace(0, -4, 60, dtype=torch.float64)
@@ -106,3 +106,9 @@ def test_a_budget_too_small_is_named():
 def test_its_expected_error_counts_dropped_ranks_whole():
     plan = Plan((Group(16, 1),))
     assert MarginalGain().expected_error(plan, np.array([5.0, 2.0])) == pytest.approx(2, abs=1e-5)
+
+
+def test_what_one_step_too_many_leaves_over_is_spent_on_ranks_of_the_lowest_width():
+    budget = Plan((Group(8, 1), Group(2, 4))).true_bits(30, 30) + 10
+    assert _filled(Plan((Group(8, 1),)), 2, 9, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 4)))
+    assert _filled(Plan((Group(8, 1),)), 2, 3, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 2)))
