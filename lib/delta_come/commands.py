@@ -1,0 +1,72 @@
+"""The commands of `python -m lib.delta_come`; errors are raised, and shown by `__main__`."""
+
+import argparse
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from lib.delta_come.compression import compress
+from lib.delta_come.errors import DeltaError
+from lib.delta_come.files import load
+from lib.delta_come.merging import apply
+from lib.delta_come.options import CompressOptions
+from lib.delta_come.summary import summarise
+
+
+def run_compress(given: argparse.Namespace) -> None:
+    """Compress, with a progress bar, and say what came out."""
+    start = time.monotonic()
+    artifact = compress(
+        given.base,
+        given.finetuned,
+        given.out,
+        ratio=given.ratio,
+        plan=given.plan,
+        calibration=given.calibration,
+        tokens=given.tokens,
+        window=given.window,
+        options=CompressOptions(
+            quantiser=given.quantiser,
+            group_size=given.group_size,
+            symmetric=given.symmetric,
+            clip=given.clip,
+            shared_embeddings=given.shared_embeddings,
+        ),
+    )
+    print(*summarise(artifact).lines(), sep="\n")
+    print(f"wrote {artifact.path} in {(time.monotonic() - start) / 60:.1f} minutes")
+
+
+def run_info(given: argparse.Namespace) -> None:
+    """Show what an artifact holds; only its header is read."""
+    artifact = load(given.artifact)
+    header = artifact.header
+    print(f"{artifact.path}: {header.config.get('model_type', 'model')}, written by {header.tool}")
+    print(f"base {header.base_hash}, fine-tune {header.finetuned_hash}")
+    print(*summarise(artifact).lines(), sep="\n")
+    print("options " + ", ".join(f"{name} {value}" for name, value in header.options.items()))
+
+
+def run_apply(given: argparse.Namespace) -> None:
+    """Write the merged model with the base's tokenizer, whole or not at all."""
+    from lib.models import load as load_model
+
+    out = Path(given.out).expanduser()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DeltaError(f"{out} is there already; give a folder that is to be made")
+    if not out.parent.is_dir():
+        raise DeltaError(f"there is no folder {out.parent} to make {out.name} in; make it first")
+    artifact = load(given.artifact)
+    base = load_model(given.base)
+    model = apply(base.model, artifact, in_place=True)
+    making = out.with_name(f".{out.name}.making-{uuid.uuid4().hex[:8]}")
+    try:
+        model.save_pretrained(making)
+        base.tokenizer.save_pretrained(making)
+        making.replace(out)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    print(f"wrote {out}: {type(model).__name__}")
+    if len(model.get_input_embeddings().weight) > len(base.tokenizer):
+        print("its vocabulary may be larger than the tokenizer's, which is the base's: copy the fine-tune's beside it")

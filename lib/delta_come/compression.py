@@ -1,0 +1,123 @@
+"""From two checkpoints to one file: the method, its calibration text, its unfinished state, its artifact.
+
+    artifact = compress("base/folder", "finetuned/folder", "math.safetensors", ratio="1/16")
+
+Left out: the fine-tune's tokenizer. Where it has more tokens than the base's, keep its files beside the artifact.
+"""
+
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.delta_come.artifact import Artifact
+from lib.delta_come.calibration_text import Calibration, calibration_tokens
+from lib.delta_come.errors import DeltaError
+from lib.delta_come.files import check_target, save_packed
+from lib.delta_come.hashes import content_hash, digests
+from lib.delta_come.header import Header, tool_version
+from lib.delta_come.options import PAPER, CompressOptions
+from lib.delta_come.plan import Plan
+from lib.delta_come.work import open_work
+from lib.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from lib.delta_come.checkpoint import Source
+    from lib.delta_come.delta import Pair
+    from lib.delta_come.matrices import Rule
+
+_OPTIONS = CompressOptions()
+# Of a configuration, what tells where or with what it was made, and no model is made by.
+_NOT_KEPT = ("transformers_version", "dtype", "torch_dtype")
+
+
+def compress(
+    base: "Source",
+    finetuned: "Source",
+    out: Path | str,
+    ratio: "str | float" = "1/16",
+    plan: "str | Rule" = PAPER,
+    calibration: Calibration = None,
+    tokens: int = 8192,
+    window: int = 512,
+    options: CompressOptions = _OPTIONS,
+) -> Artifact:
+    """Compress a fine-tune into one file and return its artifact; interrupted, the same call goes on at the next block.
+
+    Args:
+        base: A packaged model's name, a hub name, a folder in the hub's format, or a model.
+        finetuned: As `base`; of the same shape, but its vocabulary may have grown.
+        out: The file to be written, whole or not at all. Unfinished work lies beside it in `OUT.work`.
+        ratio: alpha of the paper's budget, which counts codes alone: "1/16", or 0.0625.
+        plan: Bits and ranks, such as "8:2,3:32,2:rest", or a rule of `lib.delta_come`.
+        calibration: Text to quantise on: a file or folder of .txt, .md and .rst, or token blocks [sequences, T]; None:
+            the project's default corpus. Not read by the quantiser "rtn".
+        tokens: Number of tokens of it.
+        window: Tokens in a sequence.
+        options: How, see `CompressOptions`.
+
+    Raises:
+        DeltaError: The two do not belong together, nothing or no finite number is between them, the budget is too small
+            for the plan, the text is too short, or the file cannot be written.
+        ModelError: One of the two cannot be read.
+    """
+    from lib.delta_come.compress import compress_blocks, count_blocks
+    from lib.delta_come.delta import take_pair
+
+    out, ratio = check_target(out), parse_ratio(ratio)
+    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    pair = take_pair(base, finetuned)
+    blocks = calibration_tokens(calibration, base, tokens, window) if options.needs_inputs else None
+    header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict())
+    with open_work(out, _request(header, blocks)) as work:
+        found = compress_blocks(pair, finetuned, plan, ratio, blocks, options, work.finished)
+        for block, matrices in enumerate(progress(found, "compressing", total=count_blocks(pair))):
+            work.keep(block, matrices)
+        return save_packed(out, work.packed(), pair.raw(options.shared_embeddings), header)
+
+
+def parse_ratio(ratio: "str | float") -> float:
+    """Return a ratio that is given as a number or as a text such as "1/16".
+
+    Raises:
+        DeltaError: It is neither, or not between 0 and 1.
+    """
+    try:
+        value = float(Fraction(ratio))
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise DeltaError(f"a ratio is a number such as 1/16 or 0.0625, got {ratio!r}") from error
+    if not 0 < value <= 1:
+        raise DeltaError(f"a ratio is above 0 and at most 1, such as 1/16, got {ratio!r}")
+    return value
+
+
+def _header(pair: "Pair") -> Header:
+    base = digests(pair.base.weights.items())
+    finetuned = digests(pair.finetuned.weights.items())
+    if base == finetuned:
+        raise DeltaError(
+            f"{pair.finetuned.label} equals {pair.base.label} in every weight: there is nothing to compress; give the "
+            "fine-tuned model as the second one"
+        )
+    config = {
+        key: value for key, value in pair.finetuned.config.items() if not key.startswith("_") and key not in _NOT_KEPT
+    }
+    return Header(
+        plan="",
+        ratio=0.0,
+        base_hash=content_hash(base),
+        finetuned_hash=content_hash(finetuned),
+        base_tensors=base,
+        tied=pair.finetuned.tied,
+        config=config,
+        weights=sum(tensor.numel() for tensor in pair.finetuned.weights.values()),
+    )
+
+
+def _request(header: Header, blocks: "torch.Tensor | None") -> dict[str, Any]:
+    text = None if blocks is None else hashlib.sha256(blocks.long().numpy().tobytes()).hexdigest()[:16]
+    kept = {key: getattr(header, key) for key in ("base_hash", "finetuned_hash", "plan", "ratio", "options")}
+    return kept | {"calibration": text, "tool": tool_version()}

@@ -1,0 +1,186 @@
+import copy
+
+import pytest
+import torch
+
+from lib.delta_come import compression
+from lib.delta_come.compression import compress, parse_ratio
+from lib.delta_come.errors import DeltaError
+from lib.delta_come.files import load
+from lib.delta_come.merging import apply
+from lib.delta_come.options import CompressOptions
+from lib.delta_come.summary import summarise
+from tests.delta_come.models import biased_qwen, finetune_of, odd_llama
+
+TOKENS = torch.randint(0, 61, (4, 24), generator=torch.Generator().manual_seed(0))
+PLAN = "8:1,3:2,2:rest"
+
+
+@pytest.fixture(scope="module")
+def pair():
+    base = odd_llama()
+    return base, finetune_of(base)
+
+
+def run(pair, out, **more):
+    return compress(*pair, out, **({"ratio": "1/4", "plan": PLAN, "calibration": TOKENS} | more))
+
+
+@pytest.fixture
+def stopped(pair, tmp_path, monkeypatch):
+    """A compression that was interrupted in its second block, and may go on now."""
+
+    def interrupted(items, *more, **named):
+        yield next(iter(items))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compression, "progress", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(pair, tmp_path / "a.safetensors")
+    monkeypatch.undo()
+    return tmp_path / "a.safetensors"
+
+
+def test_a_compressed_fine_tune_is_near_it(pair, tmp_path):
+    artifact = run(pair, tmp_path / "a.safetensors", ratio="1/2", plan="8:rest")
+    restored, (base, finetuned) = apply(pair[0], artifact), pair
+    for name, weight in finetuned.state_dict().items():
+        moved = (weight - base.state_dict()[name]).norm()
+        assert (weight - restored.state_dict()[name]).norm() < 0.9 * moved, name
+
+
+def test_nothing_but_the_file_is_left(pair, tmp_path):
+    run(pair, tmp_path / "a.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_an_interrupted_compression_keeps_its_finished_blocks_and_no_file(stopped):
+    assert not stopped.exists()
+    assert sorted(path.name for path in (stopped.parent / "a.safetensors.work").glob("[!.]*")) == [
+        "block-0000.safetensors",
+        "request.json",
+    ]
+
+
+def test_a_resumed_compression_gives_the_same_file_bit_for_bit(pair, stopped, tmp_path):
+    run(pair, tmp_path / "whole.safetensors")
+    (stopped.parent / "a.safetensors.work" / ".block-0001.safetensors.part").write_bytes(b"half a block")
+    run(pair, stopped)
+    assert stopped.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert not (stopped.parent / "a.safetensors.work").exists()
+
+
+def test_a_resumed_compression_does_not_do_finished_blocks_again(pair, stopped, monkeypatch):
+    from lib.delta_come import compress as method
+
+    done, plain = [], method._compress_block
+    monkeypatch.setattr(method, "_compress_block", lambda *given: done.append(given) or plain(*given))
+    run(pair, stopped)
+    assert len(done) == 1
+
+
+def test_another_request_does_not_go_on_with_unfinished_work(pair, stopped):
+    with pytest.raises(DeltaError, match=r"an unfinished compression with another ratio \(0\.25, now 0\.125\)"):
+        run(pair, stopped, ratio="1/8")
+
+
+def test_two_processes_do_not_write_one_file(pair, stopped):
+    from filelock import FileLock
+
+    # A lock of another file descriptor is another process' as far as the system is concerned.
+    with FileLock(stopped.parent / "a.safetensors.work" / ".lock"), pytest.raises(DeltaError, match="another process"):
+        run(pair, stopped)
+
+
+def test_the_header_says_what_was_done(pair, tmp_path):
+    header = run(pair, tmp_path / "a.safetensors").header
+    assert (header.plan, header.ratio, header.tied) == (PLAN, 0.25, True)
+    assert header.options == CompressOptions().as_dict()
+    assert header.config["hidden_size"] == 52
+    assert header.weights == sum(weight.numel() for weight in pair[1].parameters())
+    assert str(tmp_path) not in header.to_text()
+
+
+def test_the_summary_counts_every_byte(pair, tmp_path):
+    summary = summarise(run(pair, tmp_path / "a.safetensors"))
+    layouts = load(tmp_path / "a.safetensors").matrices
+    weights = sum(layout.shape[0] * layout.shape[1] for layout in layouts.values())
+    assert (summary.matrices, summary.zero, summary.dense) == (14, 0, 2 * weights)
+    assert summary.packed < summary.file < summary.packed + summary.raw + 12_000
+    assert summary.true_ratio > summary.nominal == 0.25
+
+
+def test_new_tokens_are_carried_over(tmp_path):
+    base = odd_llama()
+    finetuned = finetune_of(base, tokens=3)
+    artifact = run((base, finetuned), tmp_path / "a.safetensors", options=CompressOptions(shared_embeddings=True))
+    assert artifact.raw_layouts["model.embed_tokens.weight[61:]"].shape == (3, 52)
+    restored = apply(base, artifact)
+    assert torch.equal(restored.get_input_embeddings().weight[61:], finetuned.get_input_embeddings().weight[61:])
+
+
+def test_biases_and_heads_of_their_own_are_carried_over(tmp_path):
+    base = biased_qwen()
+    finetuned = finetune_of(base)
+    artifact = run((base, finetuned), tmp_path / "a.safetensors", options=CompressOptions(quantiser="rtn"))
+    restored, weights = apply(base, artifact).state_dict(), finetuned.state_dict()
+    for name in ("lm_head.weight", "model.layers.0.self_attn.q_proj.bias", "model.norm.weight"):
+        assert torch.equal(restored[name], weights[name])
+
+
+def test_unchanged_matrices_take_no_bytes(pair, tmp_path):
+    base, finetuned = pair[0], copy.deepcopy(pair[0])
+    with torch.no_grad():
+        finetuned.model.layers[0].mlp.up_proj.weight += 0.1 * torch.randn(75, 52)
+    summary = summarise(run((base, finetuned), tmp_path / "a.safetensors"))
+    assert (summary.matrices, summary.zero, summary.raw) == (14, 13, 0)
+
+
+def test_a_fine_tune_that_is_its_base_is_refused(pair, tmp_path):
+    with pytest.raises(DeltaError, match=r"equals .* in every weight: there is nothing to compress"):
+        run((pair[0], pair[0]), tmp_path / "a.safetensors")
+
+
+def test_a_fine_tune_of_another_family_is_refused(pair, tmp_path):
+    with pytest.raises(DeltaError, match="is no fine-tune of"):
+        run((pair[0], biased_qwen()), tmp_path / "a.safetensors")
+
+
+def test_weights_that_are_not_finite_are_named(pair, tmp_path):
+    broken = copy.deepcopy(pair[1])
+    with torch.no_grad():
+        broken.model.layers[1].mlp.up_proj.weight[3, 4] = torch.nan
+    with pytest.raises(DeltaError, match=r"layers\.1\.mlp\.up_proj\.weight of .* holds nan at \[3, 4\]"):
+        run((pair[0], broken), tmp_path / "a.safetensors")
+
+
+def test_a_budget_too_small_for_its_plan_is_named(pair, tmp_path):
+    with pytest.raises(DeltaError, match=r"the plan 8:2,3:32,2:rest does not fit model\.layers\.0\.self_attn"):
+        run(pair, tmp_path / "a.safetensors", plan="8:2,3:32,2:rest", ratio="1/16")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ratio", ["one sixteenth", "1/0", "0", "-1/16", "16", None])
+def test_a_ratio_that_is_none_is_refused(ratio):
+    with pytest.raises(DeltaError, match="a ratio is "):
+        parse_ratio(ratio)
+
+
+@pytest.mark.parametrize("ratio", ["1/16", "0.0625", 0.0625, 1 / 16])
+def test_a_ratio_is_a_number_or_a_fraction(ratio):
+    assert parse_ratio(ratio) == 0.0625
+
+
+def test_a_missing_folder_is_named_before_anything_starts(tmp_path):
+    with pytest.raises(DeltaError, match="there is no folder"):
+        compress("no such base", "no such fine-tune", tmp_path / "none" / "a.safetensors")
+
+
+def test_a_model_alone_has_no_tokenizer_for_text(pair, tmp_path):
+    with pytest.raises(DeltaError, match="comes without a tokenizer: give token blocks"):
+        run(pair, tmp_path / "a.safetensors", calibration=None)
+
+
+def test_a_window_longer_than_the_tokens_is_refused(pair, tmp_path):
+    with pytest.raises(DeltaError, match="at least one window: got 100 tokens and windows of 512"):
+        run(pair, tmp_path / "a.safetensors", calibration=None, tokens=100)
