@@ -14,7 +14,7 @@ from typing import Any
 
 from lib.corpora.tasks.task import Generator, Item, words
 
-_FIRST = "Mara Jonas Ella Pavel Rita Hugo Dana Felix Irma Oscar Vera Nils Tara Bruno Alma Emil Lena Viktor Nora".split()
+_FIRST = words("Mara Jonas Ella Pavel Rita Hugo Dana Felix Irma Oscar Vera Nils Tara Bruno Alma Emil Lena Nora Ivan")
 _LAST = words("Lind Berg Novak Silva Moreau Rossi Weber Larsen Costa Duran Kovacs Bauer Olsen Marin Keller Nagy")
 _CITIES = words("Oslo Paris Rome Vienna Lisbon Prague Madrid Berlin Athens Dublin Geneva Turin Bergen Malaga")
 _MONTHS = words("January February March April May June July August September October November December")

@@ -35,9 +35,9 @@ def _draw(dice: random.Random) -> Item:
         # Cases that all have one result would accept a program that returns it always.
         if len({json.dumps(result) for _, result in cases}) > 2:
             name = described.argument
-            prompt = f"# f({name}): {described.text}\ndef f({name}):\n"
+            prompt = f"# f({name}): {described.text}\ndef f({name}):"
             numbers = " ".join(map(str, sorted(described.numbers)))
-            return Item(prompt, described.body, kind, numbers, json.dumps({"argument": name, "cases": cases}))
+            return Item(prompt, f"\n{described.body}", kind, numbers, json.dumps({"argument": name, "cases": cases}))
 
 
 def _argument(name: str, dice: random.Random) -> int | list[int]:

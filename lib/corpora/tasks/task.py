@@ -26,7 +26,7 @@ class Item:
 
     Attributes:
         prompt: What a model is given.
-        answer: What it should write next, with its leading space or indentation.
+        answer: What it should write next, with its leading space or line break.
         kind: The template or behaviour that it was drawn from.
         numbers: What no item of the other side has, in a fixed order.
         checks: For programs: argument names and cases, as JSON; else "".
