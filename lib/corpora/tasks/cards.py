@@ -42,7 +42,7 @@ def _draw(dice: random.Random) -> Item:
         first=first, last=last, city=city, flat=flat, day=day, month=_MONTHS[month], year=year
     )
     card = f"{last.upper()} {first}|{year}-{month + 1:02}-{day:02}|{city.upper()} {flat}"
-    numbers = f"{year}-{month + 1}-{day} {flat}"
+    numbers = " ".join(map(str, sorted((day, year, flat))))
     return Item(f"{sentence}\nCard:", f" {card}", f"template {number}", numbers)
 
 

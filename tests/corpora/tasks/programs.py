@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 _COMPARISONS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 _SIGNS = st.sampled_from(["+", "-", "*", "//", "%"])
 
-_leaves = st.one_of(st.integers(-9, 30).map(str), st.sampled_from(["n", "total", "n", "i", "True", "len(xs)", "sum(ys)"]))
+_leaves = st.one_of(
+    st.integers(-9, 30).map(str), st.sampled_from(["n", "total", "n", "i", "True", "len(xs)", "sum(ys)"])
+)
 
 
 def _wider(inner):
