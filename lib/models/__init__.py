@@ -14,6 +14,7 @@ from lib.models.perplexity import perplexity
 from lib.models.projections import (
     PROJECTION_TYPES,
     Projection,
+    StoredTensors,
     count_parameters,
     is_projection,
     projection_matrices,
@@ -28,6 +29,7 @@ __all__ = [
     "ModelError",
     "PackagedModel",
     "Projection",
+    "StoredTensors",
     "checkpoint_folder",
     "count_parameters",
     "fetch",

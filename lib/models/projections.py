@@ -5,7 +5,7 @@ SmolLM2-135M in under a second, a 7B model's on a laptop.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -71,6 +71,32 @@ def read_projections(folder: Path) -> Iterator[Projection]:
 def stored_tensors(folder: Path) -> "Iterator[tuple[str, torch.Tensor]]":
     """Yield name and value of every tensor of a checkpoint, one at a time, sorted by name."""
     yield from _read(folder, sorted(_files_of_tensors(folder)))
+
+
+class StoredTensors(Mapping[str, "torch.Tensor"]):
+    """The tensors of a checkpoint by name, in the dtype they are stored in, each read when it is asked for.
+
+    Args:
+        folder: A checkpoint in the hub's format.
+
+    Raises:
+        ModelError: The folder holds no safetensors, or a damaged one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files = _files_of_tensors(folder)
+
+    def __getitem__(self, name: str) -> "torch.Tensor":
+        from safetensors import safe_open
+
+        with safe_open(self._files[name], framework="pt") as file:
+            return file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._files))
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def count_parameters(folder: Path) -> int:
