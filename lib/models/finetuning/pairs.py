@@ -83,8 +83,8 @@ def finetuned_folder(recipe: FineTuneRecipe, checkout: Checkout = Checkout()) ->
         CorpusError: The task is unknown.
     """
     recipe = _resolved(recipe)
-    base = base_folder(recipe.base, checkout)
     items = tasks.make_task(recipe.task, recipe.items, 1, recipe.seed).train
+    base = base_folder(recipe.base, checkout)
     content = {"version": 1, "items": tasks.fingerprint(items)} | asdict(recipe) | {"base": weights_sha256(base)}
     del content["regime"]  # a label
 
