@@ -20,7 +20,7 @@ from lib.kernels.layout import interpreted
 if TYPE_CHECKING:
     import torch
 
-GPU_FIELDS, CPU_FIELDS = 13, 6
+GPU_FIELDS, CPU_FIELDS = 13, 3
 NO_ORDER = 1  # units of 16 bytes from the anchor: within itself, where no order can lie
 
 
@@ -76,7 +76,7 @@ class DeltaTable:
         if self.layout == "gpu":
             self._write_gpu(tenant, built)
         else:
-            from lib.kernels.delta.delta_cpu import jobs
+            from lib.kernels.delta.delta_cpu import jobs  # needs the compiler, which a GPU does not
 
             self._kept[tenant], rows = jobs(built)
             self.records[tenant] = rows
