@@ -108,9 +108,7 @@ def _product(
     return torch.cat([part[:, :real] for part, real in zip(y.split(widths, 1), outputs, strict=True)], 1)
 
 
-def _run(
-    x: "torch.Tensor", y: "torch.Tensor", jobs: int, count: int, threads: int, processor: "Processor"
-) -> None:
+def _run(x: "torch.Tensor", y: "torch.Tensor", jobs: int, count: int, threads: int, processor: "Processor") -> None:
     done = 0
     for size, groups in groups_of(len(x), min(MOST_ROWS, processor.most_rows)):
         part = (*_rows(x[done:]), *_rows(y[done:]), jobs, count, groups)

@@ -43,7 +43,9 @@ def write_combine() -> ir.Module:
             with writer.loop(INT(0), argument["rows"]) as row, writer.loop(INT(0), job["ranks"]) as rank:
                 start = b.shl(b.mul(rank, job["digits"]), INT(2))
                 v, r = (
-                    b.add(b.add(argument[name], b.mul(row, argument[f"{name}_stride"])), b.add(start, job[f"{name}_at"]))
+                    b.add(
+                        b.add(argument[name], b.mul(row, argument[f"{name}_stride"])), b.add(start, job[f"{name}_at"])
+                    )
                     for name in ("v", "r")
                 )
                 total = writer.variable(FLOAT)
@@ -139,7 +141,9 @@ class _Product(signs._SignMatmul):
                 words = self._least(b.sub(count, word), PIECE)
                 with self.loop(INT(0), b.mul(words, INT(a_word))) as table:
                     number = b.add(b.mul(word, INT(a_word)), table)
-                    place = b.add(b.mul(number, INT(self.table_bytes)), INT(row * self.row_bytes + self.table_bytes - 4))
+                    place = b.add(
+                        b.mul(number, INT(self.table_bytes)), INT(row * self.row_bytes + self.table_bytes - 4)
+                    )
                     found = b.load(self.at(self.tables, place), typ=FLOAT, align=4)
                     b.store(b.fadd(b.load(total, typ=FLOAT), found), total)
                 into = b.add(b.shl(word, INT(2)), INT(4 * row * self.slice_words))
@@ -168,7 +172,9 @@ class _Product(signs._SignMatmul):
         b = self.builder
         rows = [b.add(b.mul(block, self.job["columns"]), at) for block, _ in places]
         words = [
-            b.load(self.at(self.job["words"], self.offset((row, 64), (part, self.unit_bytes))), typ=self.sign_type, align=4)
+            b.load(
+                self.at(self.job["words"], self.offset((row, 64), (part, self.unit_bytes))), typ=self.sign_type, align=4
+            )
             for row, (_, part) in zip(rows, places, strict=True)
         ]
         for number in range(32 // self.processor.bits):

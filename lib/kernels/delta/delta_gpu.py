@@ -60,14 +60,14 @@ def add_delta_gpu(
         TOKENS=tokens, PARTS=x_parts, num_warps=1 if tokens * x_parts <= 8 else 4,
     )  # fmt: skip
     common = {"TOKENS": tokens, "R_PARTS": r_parts, "INTERPRET": interpreted()}
-    warps, stages = shrink_warps(tokens * x_parts), 3
+    warps = shrink_warps(tokens * x_parts)
     kernels.shrink_kernel[(granules, slices, tiles)](
         xs, x_sums, rs, r_sums, tile_tenants, tile_tokens, records, *places, chunks, slices, order_count, granules,
-        X_PARTS=x_parts, WARPS=warps, STAGES=stages, num_warps=warps, num_stages=stages, **common,
+        X_PARTS=x_parts, WARPS=warps, STAGES=stages_of(tokens * x_parts), num_warps=warps, **common,
     )  # fmt: skip
     kernels.expand_kernel[(-(-most_outputs // TILE_OUTPUTS), slices, tiles)](
         rs, r_sums, y, tile_tenants, tile_tokens, records, *places[:4], slices, granules, y.shape[1],
-        STAGES=stages, num_warps=4, num_stages=stages, **common,
+        STAGES=stages_of(tokens * r_parts), num_warps=4, **common,
     )  # fmt: skip
 
 
@@ -83,3 +83,8 @@ def parts_of(dtype: "torch.dtype", tokens: int) -> tuple[int, int]:
 def shrink_warps(columns: int) -> int:
     """Return the warps of a program of the shrink kernel for so many columns."""
     return 8 if columns <= 32 else 4
+
+
+def stages_of(columns: int) -> int:
+    """Return the depth of the pipeline from memory: wide tiles of tokens take the shared memory of the third stage."""
+    return 3 if columns <= 32 else 2

@@ -60,9 +60,7 @@ def _decode(words, INTERPRET: tl.constexpr):
         )  # fmt: skip
     else:
         t = tl.bfloat16
-        f = tl.inline_asm_elementwise(
-            _ASSEMBLY, _REGISTERS, [words], (t, t, t, t, t, t, t, t), is_pure=True, pack=2
-        )
+        f = tl.inline_asm_elementwise(_ASSEMBLY, _REGISTERS, [words], (t, t, t, t, t, t, t, t), is_pure=True, pack=2)
     return tl.join(tl.join(tl.join(f[0], f[1]), tl.join(f[2], f[3])), tl.join(tl.join(f[4], f[5]), tl.join(f[6], f[7])))
 
 
@@ -153,9 +151,7 @@ def shrink_kernel(
         chunk = first + tl.arange(0, WARPS)
         there = chunk < chunks
         place = (granule * chunks + chunk).to(tl.int64)
-        w = tl.load(
-            v_words + place[:, None] * 512 + tl.arange(0, 512)[None, :], mask=there[:, None], other=0
-        )
+        w = tl.load(v_words + place[:, None] * 512 + tl.arange(0, 512)[None, :], mask=there[:, None], other=0)
         # [warp, block, row, column pair, half, row half, column], see layout.py
         w = tl.permute(tl.reshape(w, [WARPS, 2, 8, 4, 2, 2, 2]), [0, 1, 5, 2, 3, 4, 6])
         d = _decode(tl.reshape(w, [WARPS, 32, 16]), INTERPRET)

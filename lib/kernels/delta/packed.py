@@ -107,9 +107,7 @@ class PackedMatrix:
         widths = plane_widths(self.bits)
         if len(widths) != len(self.planes):
             raise ValueError(f"{self.bits} bits are {len(widths)} planes, got {len(self.planes)}")
-        return [
-            (plane, -(-self.columns * width // 32)) for plane, width in zip(self.planes, widths, strict=True)
-        ]
+        return [(plane, -(-self.columns * width // 32)) for plane, width in zip(self.planes, widths, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,9 @@ def plane_widths(bits: int) -> tuple[int, ...]:
         ValueError: The width is not 1 to 8.
     """
     if not 1 <= bits <= 8:
-        raise ValueError(f"codes have 1 to 8 bits, got {bits}; factors of 16 bits are no codes: multiply by them densely")
+        raise ValueError(
+            f"codes have 1 to 8 bits, got {bits}; factors of 16 bits are no codes: multiply by them densely"
+        )
     return tuple(width for width in (8, 4, 2, 1) if bits & width)
 
 

@@ -55,7 +55,9 @@ class Slab:
     def nbytes(self) -> int:
         """Bytes that it takes, padding and permutations counted."""
         orders = [*self.orders, *(shape.u_order for shape in self.groups)]
-        kept = [tensor for part in self.parts for tensor in part.values()] + [each for each in orders if each is not None]
+        kept = [tensor for part in self.parts for tensor in part.values()] + [
+            each for each in orders if each is not None
+        ]
         return sum(tensor.nbytes for tensor in kept)
 
     def granules(self, group: int) -> int:
@@ -85,7 +87,9 @@ def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab
         )  # fmt: skip
         parts.append({name: tensor.to(device) for name, tensor in _part(group, layout).items()})
     if layout == "gpu" and len(parts) > 1:
-        parts = [{name: torch.cat([p[name] for p in parts], JOINED_ALONG.get(name, 0)).contiguous() for name in TENSORS}]
+        parts = [
+            {name: torch.cat([p[name] for p in parts], JOINED_ALONG.get(name, 0)).contiguous() for name in TENSORS}
+        ]
     return Slab(layout, delta.outputs, delta.inputs, tuple(shapes), tuple(parts), tuple(orders))
 
 
@@ -105,7 +109,9 @@ def _number_of(
     import torch
 
     for number, known in enumerate(orders):
-        if (known is None) == (permutation is None) and (known is None or torch.equal(known.cpu(), permutation.cpu().int())):
+        if (known is None) == (permutation is None) and (
+            known is None or torch.equal(known.cpu(), permutation.cpu().int())
+        ):
             return number
     orders.append(None if permutation is None else permutation.int().to(device).contiguous())
     return len(orders) - 1
@@ -128,7 +134,9 @@ def _part(group: PackedGroup, layout: str) -> "dict[str, torch.Tensor]":
         "factors": (group.singular_values.float()[ranks][:, None] * power).flatten()[:, None],
     }
     digits_a_scale = count if layout == "gpu" else 1  # a chunk is 128 directions on a GPU, 128 ranks on a CPU
-    columns = {name: _by_chunk(each, u, digits_a_scale) for name, each in (("u_scales", u.scales), ("u_zeros", u.zeros))}
+    columns = {
+        name: _by_chunk(each, u, digits_a_scale) for name, each in (("u_scales", u.scales), ("u_zeros", u.zeros))
+    }
     return (_gpu_part if layout == "gpu" else _cpu_part)(v_digits, u_digits, rows, columns)
 
 

@@ -168,7 +168,9 @@ class DeltaTable:
         self._kept[tenant] = kept
         self.records[tenant] = torch.tensor(rows, dtype=torch.int64)
         places = [0 if order is None else self._units(order) for order in orders]
-        self.orders[tenant] = torch.tensor(places + [NO_ORDER] * (self.orders.shape[1] - len(places)), dtype=torch.int64)
+        self.orders[tenant] = torch.tensor(
+            places + [NO_ORDER] * (self.orders.shape[1] - len(places)), dtype=torch.int64
+        )
 
     def _units(self, tensor: "torch.Tensor") -> int:
         """A tensor's address, from the anchor on, in 16 bytes."""

@@ -37,7 +37,11 @@ def same(one: PackedDelta, other: PackedDelta) -> bool:
         for mine, theirs in ((a.u, b.u), (a.v, b.v)):
             if (mine.bits, mine.columns, mine.group_size) != (theirs.bits, theirs.columns, theirs.group_size):
                 return False
-            pairs = [*zip(mine.planes, theirs.planes, strict=True), (mine.scales, theirs.scales), (mine.zeros, theirs.zeros)]
+            pairs = [
+                *zip(mine.planes, theirs.planes, strict=True),
+                (mine.scales, theirs.scales),
+                (mine.zeros, theirs.zeros),
+            ]
             if not all(torch.equal(x, y) for x, y in pairs):
                 return False
             if (mine.permutation is None) != (theirs.permutation is None):
