@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-TILE_SIZES = (4, 8, 16, 32)
+TILE_SIZES = (4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Routing:
         Args:
             tenants: Integers of at least −1; a tensor on a GPU is waited for.
             device: Where the activations are.
-            tokens_a_tile: 4, 8, 16 or 32; by default the smallest that holds every tenant's tokens, if one does.
+            tokens_a_tile: 4, 8 or 16; by default the smallest that holds every tenant's tokens, if one does.
             tiles: How many to reserve; as many as needed by default.
 
         Raises:
