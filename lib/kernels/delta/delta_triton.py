@@ -163,8 +163,12 @@ def shrink_kernel(
         sums = x_sums + block[:, None] * (2 * COLUMNS) + column[None, :]
         minus_offset = -tl.load(sums, mask=real, other=0.0)
         x_sum = tl.load(sums + COLUMNS, mask=real, other=0.0)
-        scale = tl.load(v_scales + place[:, None] * 32 + row[None, :], mask=there[:, None], other=0.0).to(tl.float32)
-        zero = tl.load(v_zeros + place[:, None] * 32 + row[None, :], mask=there[:, None], other=0).to(tl.float32)
+        # a thread's four rows are neighbours there, see layout.py
+        at = place[:, None] * 32 + row[None, :]
+        scale = tl.reshape(tl.load(v_scales + at, mask=there[:, None], other=0.0), [WARPS, 8, 4])
+        scale = tl.reshape(tl.permute(scale, [0, 2, 1]), [WARPS, 32]).to(tl.float32)
+        zero = tl.reshape(tl.load(v_zeros + at, mask=there[:, None], other=0), [WARPS, 8, 4])
+        zero = tl.reshape(tl.permute(zero, [0, 2, 1]), [WARPS, 32]).to(tl.float32)
         if INTERPRET:  # its dot is wrong for bfloat16
             d, b = d.to(tl.float32), b.to(tl.float32)
         acc = tl.broadcast_to(minus_offset[:, None, :], [WARPS, 32, COLUMNS])
@@ -234,8 +238,10 @@ def expand_kernel(
         sums = r_sums + block[:, None] * (2 * COLUMNS) + column[None, :]
         minus_offset = -tl.load(sums, mask=real, other=0.0)
         r_sum = tl.load(sums + COLUMNS, mask=real, other=0.0)
-        place = (part * chunks + chunk) * 64 + row
-        scale, zero = tl.load(u_scales + place).to(tl.float32), tl.load(u_zeros + place).to(tl.float32)
+        # a thread's eight rows are neighbours there, see layout.py
+        place = (part * chunks + chunk) * 64 + tl.arange(0, 64)
+        scale = tl.permute(tl.reshape(tl.load(u_scales + place), [8, 8]), [1, 0]).reshape([64]).to(tl.float32)
+        zero = tl.permute(tl.reshape(tl.load(u_zeros + place), [8, 8]), [1, 0]).reshape([64]).to(tl.float32)
         if INTERPRET:  # its dot is wrong for bfloat16
             d, b = d.to(tl.float32), b.to(tl.float32)
         acc = tl.broadcast_to(minus_offset[:, None, :], [4, 64, COLUMNS])

@@ -12,7 +12,8 @@ Scales and zeros go with digit rows of V (the zero with digit 0 alone) and with 
 * GPU, words int16 in blocks of 512 bytes, 16 bytes a thread of a warp; eight 2-bit fields a word, and field f of all
   the words is the 16×16 operand of one tensor-core instruction, in the registers where the instruction wants it.
   V: `[granules, chunks, 2, 256]`, a block is 16 rows × 128 inputs. U: `[⌈m / 64⌉, granules, 256]`, a block is 64
-  outputs × 32 directions. A granule is 32 directions of one group; 3 bits take 4 here.
+  outputs × 32 directions. A granule is 32 directions of one group; 3 bits take 4 here. Scales and zeros of a block's
+  rows are in the order of `by_thread`.
 * CPU, words int32, one lane of a 512-bit register each, 32 columns of one row a word: `[⌈rows / 16⌉, words, 16]`.
 
 Padding is with zero digits; `nbytes` counts it. Both layouts are exact: `restore` gives the canonical planes back.
@@ -89,6 +90,16 @@ def gpu_u_digits(words: "torch.Tensor") -> "torch.Tensor":
     tiles, granules = words.shape[:2]
     fields = _fields(words.reshape(tiles, granules, 8, 4, 2, 2, 2))
     return fields.permute(0, 7, 5, 2, 1, 8, 3, 4, 6).reshape(tiles * TILE_OUTPUTS, granules * GRANULE)
+
+
+def by_thread(values: "torch.Tensor") -> "torch.Tensor":
+    """Scales or zeros [..., rows] in the order [row in 8, block of 8 rows]: a thread's own rows are then neighbours."""
+    return values.unflatten(-1, (-1, 8)).transpose(-1, -2).flatten(-2).contiguous()
+
+
+def from_thread(values: "torch.Tensor") -> "torch.Tensor":
+    """The inverse of `by_thread`."""
+    return values.unflatten(-1, (8, -1)).transpose(-1, -2).flatten(-2).contiguous()
 
 
 def cpu_words(bits: "torch.Tensor") -> "torch.Tensor":

@@ -154,17 +154,16 @@ def _gpu_part(
     rows: "dict[str, torch.Tensor]",
     columns: "dict[str, torch.Tensor]",
 ) -> "dict[str, torch.Tensor]":
-    def by_granule(each: "torch.Tensor") -> "torch.Tensor":
-        return digits.pad(each, digits.GRANULE, 1).unflatten(0, (-1, digits.GRANULE)).transpose(1, 2).contiguous()
+    def tiled(each: "torch.Tensor", size: int) -> "torch.Tensor":
+        return digits.pad(each, size, 1).unflatten(0, (-1, size)).transpose(1, 2).contiguous()
 
-    def by_tile(each: "torch.Tensor") -> "torch.Tensor":
-        return digits.pad(each, digits.TILE_OUTPUTS, 1).unflatten(0, (-1, digits.TILE_OUTPUTS)).transpose(1, 2)
-
+    factors = tiled(rows.pop("factors"), digits.GRANULE)
     return {
         "v_words": digits.gpu_v_words(digits.pad(v_digits, digits.GRANULE, digits.CHUNK)),
         "u_words": digits.gpu_u_words(digits.pad(u_digits, digits.TILE_OUTPUTS, digits.GRANULE)),
-        **{name: by_granule(each) for name, each in rows.items()},
-        **{name: by_tile(each).contiguous() for name, each in columns.items()},
+        "factors": factors,
+        **{name: digits.by_thread(tiled(each, digits.GRANULE)) for name, each in rows.items()},
+        **{name: digits.by_thread(tiled(each, digits.TILE_OUTPUTS)) for name, each in columns.items()},
     }
 
 
@@ -204,8 +203,11 @@ def _group(part: "dict[str, torch.Tensor]", shape: GroupShape, slab: Slab) -> Pa
     directions = shape.ranks * count
     v_digits = to_v(part["v_words"])[:directions, :n].unflatten(0, (-1, count)).transpose(1, 2)
     u_digits = to_u(part["u_words"])[:m, :directions].unflatten(1, (-1, count))
-    rows = {name: part[name].transpose(1, 2).flatten(0, 1)[:directions:count] for name in ("v_scales", "v_zeros")}
-    columns = {name: part[name].transpose(1, 2).flatten(0, 1)[:m] for name in ("u_scales", "u_zeros")}
+    by_row = digits.from_thread if layout == "gpu" else (lambda each: each)
+    rows = {
+        name: by_row(part[name]).transpose(1, 2).flatten(0, 1)[:directions:count] for name in ("v_scales", "v_zeros")
+    }
+    columns = {name: by_row(part[name]).transpose(1, 2).flatten(0, 1)[:m] for name in ("u_scales", "u_zeros")}
     sigma = part["factors"].flatten()[:directions:count]
     back = slice(None) if shape.u_order is None else torch.argsort(shape.u_order)
     v_codes = digits.join_digits(v_digits, layout)[back]
