@@ -16,10 +16,10 @@ from llvmlite import ir
 from lib.kernels import sign_matmul_cpu_code as signs
 from lib.kernels.llvm import FLOAT, INT, INT32, Writer
 
-# A job is one factor of one group: addresses (words, fp16 scales, uint8 zeros), blocks of 16 rows, words a row, words a
-# scale, where its columns start in a row of x and its rows in a row of y, in bytes, and how often Σ x counts each rank:
+# A job is one factor of one group: addresses (words, fp16 scales, uint8 zeros), blocks of 16 rows, words a row, scales a
+# row and pieces of four words a scale, where its columns start in a row of x and its rows in a row of y, in bytes, and how often Σ x counts each rank:
 # once for V's inputs, 2^b − 1 times for the b digits of U's ranks.
-JOB = ("words", "scales", "zeros", "blocks", "columns", "words_a_scale", "x_at", "y_at", "repeats")
+JOB = ("words", "scales", "zeros", "blocks", "columns", "scales_a_row", "pieces_a_scale", "x_at", "y_at", "repeats")
 PRODUCT_ARGUMENTS = ("claimed", "slices", "x", "x_stride", "y", "y_stride", "jobs", "count", "groups")
 # Ranks, digits a code, address of the fp32 factors, and where its directions start in v and in r, in bytes.
 COMBINE_JOB = ("ranks", "digits", "factors", "v_at", "r_at")
@@ -194,18 +194,19 @@ class _Product(signs._SignMatmul):
         word: ir.Value,
     ) -> None:
         """sum += scale (piece − zero Σ x) for the piece of words from `at` on."""
-        b, a_scale = self.builder, self.job["words_a_scale"]
-        scales = b.sdiv(b.add(self.job["columns"], b.sub(a_scale, INT(1))), a_scale)
+        b = self.builder
+        piece, a_scale = (b.trunc(each, INT32) for each in (b.lshr(at, INT(2)), self.job["pieces_a_scale"]))
+        number = b.zext(b.udiv(piece, a_scale), INT)  # 32 bits: the division is the slowest instruction here
         for i, (block, part) in enumerate(places):
-            chunk = b.add(b.mul(block, scales), b.sdiv(at, a_scale))
+            chunk = b.add(b.mul(block, self.job["scales_a_row"]), number)
             place = self.offset((chunk, 16), (part, self.processor.lanes))
             scale, zero = self._half(b.shl(place, INT(1))), self._byte(place)
             for row in range(self.rows):
                 total = self.at(self.totals, b.add(b.shl(word, INT(2)), INT(4 * row * self.slice_words)))
                 minus = b.fmul(zero, self._lanes(b.load(total, typ=FLOAT)))
-                number = row * wide + i
-                term = b.fmul(scale, b.fsub(b.load(pieces[number], typ=self.sum_type), minus))
-                b.store(b.fadd(b.load(sums[number], typ=self.sum_type), term), sums[number])
+                mine = row * wide + i
+                term = b.fmul(scale, b.fsub(b.load(pieces[mine], typ=self.sum_type), minus))
+                b.store(b.fadd(b.load(sums[mine], typ=self.sum_type), term), sums[mine])
 
     def _half(self, place: ir.Value) -> ir.Value:
         """fp16 numbers as fp32 by moving bits: not every processor converts them, and subnormal ones come out right."""

@@ -4,7 +4,7 @@
 
 Where the table is decides who computes it: on a GPU the Triton kernels, on a CPU the CPU path, and with
 TRITON_INTERPRET=1 the kernels in Triton's interpreter. torch.compile and CUDA graphs see one opaque operator
-(`operator.py`). There is no gradient: deltas are for serving.
+(`operator.py`). What comes out has no gradient: deltas are for serving.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,8 @@ def delta_linear(
 
     routing = tenants if isinstance(tenants, Routing) else Routing.of(tenants, x.device)
     _check(x, base_output, routing, table)
-    y = base_output if inplace else base_output.clone(memory_format=torch.contiguous_format)
+    base = base_output.detach()
+    y = base if inplace else base.clone(memory_format=torch.contiguous_format)
     if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter):
         from lib.kernels.delta import operator  # noqa: F401, registers it
 
