@@ -16,10 +16,12 @@ from llvmlite import ir
 from lib.kernels import sign_matmul_cpu_code as signs
 from lib.kernels.llvm import FLOAT, INT, INT32, Writer
 
-# A job is one factor of one group: addresses (words, fp16 scales, uint8 zeros), blocks of 16 rows, words a row, scales a
-# row and pieces of four words a scale, where its columns start in a row of x and its rows in a row of y, in bytes, and how often Σ x counts each rank:
-# once for V's inputs, 2^b − 1 times for the b digits of U's ranks.
-JOB = ("words", "scales", "zeros", "blocks", "columns", "scales_a_row", "pieces_a_scale", "x_at", "y_at", "repeats")
+# A job is one factor of one group: addresses (words, fp16 scales, uint8 zeros), blocks of 16 rows, words a row, scales
+# a row, pieces of four words a scale, where its columns start in a row of x and its rows in a row of y, in bytes, and
+# how often Σ x counts each rank: once for V's inputs, 2^b − 1 times for the b digits of U's ranks.
+JOB = (
+    "words", "scales", "zeros", "blocks", "columns", "scales_a_row", "pieces_a_scale", "x_at", "y_at", "repeats",
+)  # fmt: skip
 PRODUCT_ARGUMENTS = ("claimed", "slices", "x", "x_stride", "y", "y_stride", "jobs", "count", "groups")
 # Ranks, digits a code, address of the fp32 factors, and where its directions start in v and in r, in bytes.
 COMBINE_JOB = ("ranks", "digits", "factors", "v_at", "r_at")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import torch
 
 
+EXPAND_WARPS = 2  # a warp takes 128 directions: the paper's plan has 10 such chunks at 4096 × 4096
+
+
 def add_delta_gpu(
     x: "torch.Tensor",
     y: "torch.Tensor",
@@ -67,7 +70,7 @@ def add_delta_gpu(
     )  # fmt: skip
     kernels.expand_kernel[(-(-most_outputs // TILE_OUTPUTS), slices, tiles)](
         rs, r_sums, y, tile_tenants, tile_tokens, records, *places[:4], slices, granules, y.shape[1],
-        STAGES=stages_of(tokens * r_parts), num_warps=4, **common,
+        STAGES=stages_of(tokens * r_parts), WARPS=EXPAND_WARPS, num_warps=EXPAND_WARPS, **common,
     )  # fmt: skip
 
 

@@ -197,11 +197,11 @@ def shrink_kernel(
 def expand_kernel(
     rs, r_sums, y, tile_tenants, tile_tokens, records, words, halves, bytes_, ints,
     slices, granules_a_slice, all_outputs,
-    TOKENS: tl.constexpr, R_PARTS: tl.constexpr, STAGES: tl.constexpr, INTERPRET: tl.constexpr,
+    TOKENS: tl.constexpr, R_PARTS: tl.constexpr, WARPS: tl.constexpr, STAGES: tl.constexpr, INTERPRET: tl.constexpr,
 ):  # fmt: skip
-    """64 outputs of one slice for one tile of tokens, added to y. Grid (⌈m / 64⌉, slices, tiles), 4 warps.
+    """64 outputs of one slice for one tile of tokens, added to y. Grid (⌈m / 64⌉, slices, tiles).
 
-    y [tokens, out] holds the base product; a warp takes a granule, the four together a chunk with one scale an output.
+    y [tokens, out] holds the base product; a warp takes a chunk: up to four granules with one scale an output.
     """
     part, slice_, tile = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     tenant = tl.load(tile_tenants + tile).to(tl.int64)
@@ -218,35 +218,44 @@ def expand_kernel(
     column, k, row = tl.arange(0, COLUMNS), tl.arange(0, 32), tl.arange(0, 64)
     token = tl.load(tile_tokens + tile * TOKENS + column % TOKENS)
     r_block = ((tile * slices + slice_) * granules_a_slice).to(tl.int64)
-    total = tl.zeros([4, 64, COLUMNS], tl.float32)
-    for chunk in tl.range(0, chunks, num_stages=STAGES):
-        granule = tl.load(starts + chunk) + tl.arange(0, 4)
-        there = granule < tl.load(starts + chunk + 1)
-        w = tl.load(
-            u_words + (part * granules + granule)[:, None] * 256 + tl.arange(0, 256)[None, :],
-            mask=there[:, None],
-            other=0,
-        )
-        # [warp, row, column pair, half, row half, column], see layout.py
-        w = tl.permute(tl.reshape(w, [4, 8, 4, 2, 2, 2]), [0, 4, 1, 2, 3, 5])
-        d = _decode(tl.reshape(w, [4, 16, 16]), INTERPRET)  # [warp, 16 rows, 16 columns, s, q low, q high]
-        d = tl.reshape(tl.permute(d, [0, 5, 4, 1, 3, 2]), [4, 64, 32])
-        block = r_block + granule
-        real = there[:, None] & (token >= 0)[None, :]
-        source = rs + (block[:, None, None] * COLUMNS + column[None, None, :]) * 32 + k[None, :, None]
-        b = tl.load(source, mask=real[:, None, :], other=0.0)
-        sums = r_sums + block[:, None] * (2 * COLUMNS) + column[None, :]
-        minus_offset = -tl.load(sums, mask=real, other=0.0)
-        r_sum = tl.load(sums + COLUMNS, mask=real, other=0.0)
+    total = tl.zeros([WARPS, 64, COLUMNS], tl.float32)
+    for first in tl.range(0, chunks, WARPS, num_stages=STAGES):
+        chunk = first + tl.arange(0, WARPS)
+        start = tl.load(starts + chunk, mask=chunk < chunks, other=0)
+        end = tl.load(starts + chunk + 1, mask=chunk < chunks, other=0)
+        minus_offset, r_sum = tl.zeros([WARPS, COLUMNS], tl.float32), tl.zeros([WARPS, COLUMNS], tl.float32)
+        for i in tl.static_range(4):
+            real = (start + i < end)[:, None] & (token >= 0)[None, :]
+            sums = r_sums + (r_block + start + i)[:, None] * (2 * COLUMNS) + column[None, :]
+            minus_offset -= tl.load(sums, mask=real, other=0.0)
+            r_sum += tl.load(sums + COLUMNS, mask=real, other=0.0)
+        acc = tl.broadcast_to(minus_offset[:, None, :], [WARPS, 64, COLUMNS])
+        for i in tl.static_range(4):
+            granule = start + i
+            there = granule < end
+            w = tl.load(
+                u_words + (part * granules + granule)[:, None] * 256 + tl.arange(0, 256)[None, :],
+                mask=there[:, None],
+                other=0,
+            )
+            # [warp, row, column pair, half, row half, column], see layout.py
+            w = tl.permute(tl.reshape(w, [WARPS, 8, 4, 2, 2, 2]), [0, 4, 1, 2, 3, 5])
+            d = _decode(tl.reshape(w, [WARPS, 16, 16]), INTERPRET)  # [warp, 16 rows, 16 columns, s, q low, q high]
+            d = tl.reshape(tl.permute(d, [0, 5, 4, 1, 3, 2]), [WARPS, 64, 32])
+            real = there[:, None, None] & (token >= 0)[None, None, :]
+            block = r_block + granule
+            source = rs + (block[:, None, None] * COLUMNS + column[None, None, :]) * 32 + k[None, :, None]
+            b = tl.load(source, mask=real, other=0.0)
+            if INTERPRET:  # its dot is wrong for bfloat16
+                d, b = d.to(tl.float32), b.to(tl.float32)
+            acc = tl.dot(d, b, acc, input_precision="ieee")
         # a thread's eight rows are neighbours there, see layout.py
-        place = (part * chunks + chunk) * 64 + tl.arange(0, 64)
-        scale = tl.permute(tl.reshape(tl.load(u_scales + place), [8, 8]), [1, 0]).reshape([64]).to(tl.float32)
-        zero = tl.permute(tl.reshape(tl.load(u_zeros + place), [8, 8]), [1, 0]).reshape([64]).to(tl.float32)
-        if INTERPRET:  # its dot is wrong for bfloat16
-            d, b = d.to(tl.float32), b.to(tl.float32)
-        acc = tl.broadcast_to(minus_offset[:, None, :], [4, 64, COLUMNS])
-        acc = tl.dot(d, b, acc, input_precision="ieee")
-        total += scale[None, :, None] * (acc - zero[None, :, None] * r_sum[:, None, :])
+        at = (part * chunks + chunk)[:, None] * 64 + tl.arange(0, 64)[None, :]
+        scale = tl.reshape(tl.load(u_scales + at, mask=(chunk < chunks)[:, None], other=0.0), [WARPS, 8, 8])
+        scale = tl.reshape(tl.permute(scale, [0, 2, 1]), [WARPS, 64]).to(tl.float32)
+        zero = tl.reshape(tl.load(u_zeros + at, mask=(chunk < chunks)[:, None], other=0), [WARPS, 8, 8])
+        zero = tl.reshape(tl.permute(zero, [0, 2, 1]), [WARPS, 64]).to(tl.float32)
+        total += scale[:, :, None] * (acc - zero[:, :, None] * r_sum[:, None, :])
     delta = tl.sum(tl.sum(total, 0).reshape([64, R_PARTS, TOKENS]), 1)
     output = part * 64 + row
     token = tl.load(tile_tokens + tile * TOKENS + tl.arange(0, TOKENS))

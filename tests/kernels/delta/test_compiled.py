@@ -75,7 +75,8 @@ def test_the_expand_kernel_decodes_wide_loads_in_registers(architecture, tokens,
     del types["order_count"]
     stages = delta_gpu.stages_of(r_parts * tokens)
     constants = {"TOKENS": tokens, "R_PARTS": r_parts, "STAGES": stages, "INTERPRET": False}
-    kernel = compile_for(delta_triton.expand_kernel, architecture, types, constants, 4, stages, tmp_path)
-    check(kernel, architecture, 4, digits=64 * 32 // 32)
-    assert kernel.count("HMMA") == 4 * 2 * r_parts * tokens // 8  # 64 outputs × 32 directions by 16 × 16
+    constants["WARPS"] = warps = delta_gpu.EXPAND_WARPS
+    kernel = compile_for(delta_triton.expand_kernel, architecture, types, constants, warps, stages, tmp_path)
+    check(kernel, architecture, warps, digits=64 * 128 // 32)
+    assert kernel.count("HMMA") == 4 * 8 * r_parts * tokens // 8  # 64 outputs × 128 directions by 16 × 16
     print("expand", architecture, r_parts * tokens, kernel.registers, kernel.shared, len(kernel.loop))

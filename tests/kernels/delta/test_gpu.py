@@ -33,7 +33,7 @@ def test_a_layer_of_the_7b_model_is_right_for_many_tenants(outputs, inputs):
         table.add(tenant, original)
     x, base = torch.randn(len(tenants), inputs).bfloat16(), torch.zeros(len(tenants), outputs).bfloat16()
     y = delta_linear(x.cuda(), base.cuda(), tenants, table).cpu()
-    assert relative_error(y, x, base, tenants, dict.fromkeys(range(4), [original])) < 5e-3
+    assert relative_error(y, x, base, tenants, {tenant: [original] for tenant in range(4)}) < 5e-3
     assert same(table.restore(2)[0], original)
 
 
