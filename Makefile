@@ -53,6 +53,7 @@ lint: env ## ruff over the code, the tests and the notebooks
 
 bench: env ## time the kernels and the batch runner on this machine
 	$(BIN)python -m lib.kernels.benchmark --out reports/runs/kernels.jsonl
+	$(BIN)python -m lib.kernels.delta.benchmark --out reports/runs/delta-kernels.jsonl
 	$(BIN)python -m lib.batch.benchmark
 
 board: env ## write the board of claims into README.md from the committed records

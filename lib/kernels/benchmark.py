@@ -1,12 +1,12 @@
 """Time the packed layer beside dense products of the same shape, on this machine.
 
-    python -m lib.kernels.benchmark --out FILE [--kernels delta]
+    python -m lib.kernels.benchmark --out FILE
 
 appends one JSON row a product and shape to FILE. On a CPU the products take turns within one process, on the same
 threads, and the ratio is the median over the turns, because neighbours change the times but not the ratios. Weights are
 rotated so that no product finds them in a cache that a model of many layers would not leave them in; a turn is four
 products in a row, as in such a model, and the first is not timed: it fetches the program that the others before it have
-driven out. On a GPU see `benchmark_gpu`; of many tenants' deltas `delta.benchmark`. No time is asserted anywhere.
+driven out. On a GPU see `benchmark_gpu`. No time is asserted anywhere.
 """
 
 import argparse
@@ -193,21 +193,13 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1, help="threads on a CPU")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long to measure each shape on a CPU")
-    parser.add_argument("--kernels", choices=("sign", "delta"), default="sign", help="which kernels, with their peers")
     arguments = parser.parse_args()
     import torch
 
-    from lib.kernels import benchmark_gpu
-    from lib.kernels.delta import benchmark as deltas
-
     if arguments.device == "cuda" or (arguments.device == "auto" and torch.cuda.is_available()):
-        measure_gpu = deltas.measure_gpu if arguments.kernels == "delta" else benchmark_gpu.measure_gpu
+        from lib.kernels.benchmark_gpu import measure_gpu
+
         measure_gpu(lambda rows: append(rows, arguments.out))
-        return
-    if arguments.kernels == "delta":
-        for shape in deltas.SHAPES:
-            for step in deltas.CPU_STEPS:
-                append(deltas.measure_cpu(*shape, *step, arguments.threads, arguments.seconds), arguments.out)
         return
     for outputs, inputs in CPU_SHAPES:
         for rows in CPU_ROWS:

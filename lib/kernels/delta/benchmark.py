@@ -1,6 +1,6 @@
 """Time a step's delta products beside their peers: many tenants, a few tokens each, at Llama-2-7B's layer shapes.
 
-    python -m lib.kernels.benchmark --kernels delta --out FILE
+    python -m lib.kernels.delta.benchmark --out FILE
 
 What is timed is what comes on top of the base product, for all tenants of a step together:
 
@@ -14,12 +14,14 @@ On a CPU the products take turns in one process, on a GPU each is a CUDA graph w
 (`benchmark_gpu`). The ratio of a row is to plain torch. Bytes are the fewest: canonical sizes, activations once.
 """
 
+import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.kernels import roofline
-from lib.kernels.benchmark import CACHE_BYTES, Row, Timing, _processor, _take_turns
+from lib.kernels.benchmark import CACHE_BYTES, Row, Timing, _processor, _take_turns, append
 from lib.kernels.delta.linear import delta_linear
 from lib.kernels.delta.packed import GROUP, PackedDelta, PackedGroup, PackedMatrix, plane_widths
 from lib.kernels.delta.routing import Routing
@@ -236,3 +238,25 @@ def _dense(
     weights = [x.new_ones(outputs, inputs) for _ in range(max(min(copies_of(size), 8), min(tenants, 16)))]
     parts = x.split(each)
     return lambda i: [part @ weights[(i + t) % len(weights)].T for t, part in enumerate(parts)], size
+
+
+def main() -> None:
+    """Measure all shapes and steps on the GPU, if there is one, or else on the CPU."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="file of JSON lines that rows are appended to")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=1, help="threads on a CPU")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long to measure each step on a CPU")
+    arguments = parser.parse_args()
+    import torch
+
+    if arguments.device == "cuda" or (arguments.device == "auto" and torch.cuda.is_available()):
+        measure_gpu(lambda rows: append(rows, arguments.out))
+        return
+    for shape in SHAPES:
+        for step in CPU_STEPS:
+            append(measure_cpu(*shape, *step, arguments.threads, arguments.seconds), arguments.out)
+
+
+if __name__ == "__main__":
+    main()

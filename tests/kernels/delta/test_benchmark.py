@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from lib.kernels import benchmark as kernels
 from lib.kernels.delta import benchmark
 
 PRODUCTS = ["delta", "plain torch", "LoRA", "sign", "dense"]
@@ -32,9 +31,9 @@ def test_the_command_measures_every_shape_and_step(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "SHAPES", ((256, 512),))
     monkeypatch.setattr(benchmark, "CPU_STEPS", ((1, 1), (2, 1)))
     path = tmp_path / "rows.jsonl"
-    options = ["--device", "cpu", "--seconds", "0", "--kernels", "delta"]
+    options = ["--device", "cpu", "--seconds", "0"]
     monkeypatch.setattr("sys.argv", ["benchmark", "--out", str(path), *options])
-    kernels.main()
+    benchmark.main()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(row["product"], row["tenants"]) for row in rows] == [(name, n) for n in (1, 2) for name in PRODUCTS]
 
