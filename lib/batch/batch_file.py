@@ -4,7 +4,8 @@ quick:                                  # a profile
   - notebook: 01_separate_sign_and_value
     parameters: {model: smollm2-135m}   # all of these are optional
     grid: {seed: [0, 1, 2]}             # one run for each element of the product
-    threads: 2
+    threads: 2                          # takes the place of two runs of one thread
+    alone: true                         # nothing runs beside it: for timings
     gpus: 0
     minutes: 1.0                        # measured, on two cores
     limit_minutes: 10
@@ -36,6 +37,7 @@ class Entry:
         parameters: Values by name.
         grid: Lists of values by name.
         threads: Threads of each run.
+        alone: Whether nothing may run beside it on its machine.
         gpus: 0 or 1.
         minutes: Expected minutes a run, or None.
         limit_minutes: Minutes after which a run is ended, or None.
@@ -47,15 +49,16 @@ class Entry:
     parameters: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
     threads: int = 1
+    alone: bool = False
     gpus: int = 0
     minutes: float | None = None
     limit_minutes: float | None = None
     inputs: tuple[str, ...] = ()
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of each run: those of the entry with one choice from the grid."""
+        """Yield the parameters of each run: one choice from the grid, which tells it from the others, then the rest."""
         for choice in itertools.product(*self.grid.values()):
-            yield {**self.parameters, **dict(zip(self.grid, choice, strict=True))}
+            yield {**dict(zip(self.grid, choice, strict=True)), **self.parameters}
 
 
 def read_batch_file(path: Path, shown: str) -> dict[str, tuple[Entry, ...]]:
@@ -130,6 +133,13 @@ def _count(node: yaml.Node, shown: str, key: str) -> int:
     return value
 
 
+def _yes_or_no(node: yaml.Node, shown: str, key: str) -> bool:
+    value = _value(node, shown)
+    if not isinstance(value, bool):
+        raise PlanError(f"{_at(node, shown)}: {key}: expected true or false, found {value!r}")
+    return value
+
+
 def _minutes(node: yaml.Node, shown: str, key: str) -> float:
     value = _value(node, shown)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
@@ -163,6 +173,7 @@ _SETTINGS = {
     "parameters": _values,
     "grid": _grid,
     "threads": _count,
+    "alone": _yes_or_no,
     "gpus": _count,
     "minutes": _minutes,
     "limit_minutes": _minutes,

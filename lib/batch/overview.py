@@ -59,11 +59,12 @@ def overview(checkout: Checkout, plan: Sequence[Planned], workers: int) -> Overv
 
 
 def expected_minutes(todo: Sequence[Planned], workers: int) -> float:
-    """Return the minutes that some runs take together: the longest, or the sum over the workers."""
+    """Return the minutes that some runs take together: the longest, or the workers' minutes shared out."""
     if not todo:
         return 0.0
     each = [planned.minutes for planned in todo]
-    return max(max(each), sum(each) / workers)
+    busy = [planned.minutes * planned.run.workers(workers) for planned in todo]
+    return max(max(each), sum(busy) / workers)
 
 
 def _run_mb(checkout: Checkout, plan: Sequence[Planned]) -> float:

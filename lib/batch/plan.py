@@ -155,6 +155,7 @@ def _run(entry: Entry, paper: str, profile: str, given: dict[str, Any], merged: 
         given=given,
         key=key,
         threads=entry.threads,
+        alone=entry.alone,
         gpus=entry.gpus,
         limit_s=60 * entry.limit_minutes if entry.limit_minutes else max(LEAST_LIMIT_S, 600 * (entry.minutes or 0)),
         minutes=entry.minutes,

@@ -52,14 +52,18 @@ class _Job:
 
 
 class LocalPool:
-    """A bounded number of processes on this machine."""
+    """A bounded number of processes on this machine: one run a worker, and as many workers a run as it has threads.
+
+    Two threads on a core that another run is using cost far more than half of it. The order stays: a run that needs
+    more workers than are free is waited for.
+    """
 
     def __init__(self, checkout: Checkout, workers: int, since: str = "") -> None:
         """Start with no process.
 
         Args:
             checkout: Where the runs' folders go.
-            workers: How many runs at once.
+            workers: How many runs of one thread at once.
             since: See `worker.work`.
         """
         self._checkout, self._workers, self._since = checkout, workers, since
@@ -100,7 +104,7 @@ class LocalPool:
         while self._waiting or self._running or not self._closing:
             if self._stopping:
                 self._end_all()
-            while self._waiting and len(self._running) < self._workers:
+            while self._waiting and self._fits(self._waiting[0].run):
                 self._start(self._waiting.popleft())
             sentinels = [job.process.sentinel for job in self._running]
             if self._woken in wait([self._woken, *sentinels], timeout=_TICK_S):
@@ -111,6 +115,10 @@ class LocalPool:
             for job in self._running:
                 if time.monotonic() > job.limit:
                     job.process.kill()
+
+    def _fits(self, run: Run) -> bool:
+        taken = sum(job.run.workers(self._workers) for job in self._running)
+        return taken + run.workers(self._workers) <= self._workers
 
     def _start(self, job: _Job) -> None:
         if not job.future.set_running_or_notify_cancel():

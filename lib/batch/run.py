@@ -23,6 +23,7 @@ NOTEBOOK_FILE = "notebook.ipynb"
 LOG_FILE = "log.txt"
 PROGRESS_FILE = ".progress"
 BATCH_FILE = "batch.json"
+SHOWN_VALUE = 40  # characters of a parameter's value in a run's title
 KEY_LENGTH = 12  # hexadecimal digits: 48 bits, so that two runs of one notebook never share a folder
 
 
@@ -48,6 +49,7 @@ class Run:
         given: Those that batch.yaml sets.
         key: Hash of all that the result depends on, `KEY_LENGTH` hexadecimal digits.
         threads: How many threads the numeric libraries may use.
+        alone: Whether nothing may run beside it on its machine; its result is then a timing.
         gpus: 0 or 1.
         limit_s: Seconds of wall clock after which the run is ended.
         minutes: Expected minutes, or None where nothing tells.
@@ -60,6 +62,7 @@ class Run:
     given: dict[str, Any]
     key: str
     threads: int = 1
+    alone: bool = False
     gpus: int = 0
     limit_s: float = 600.0
     minutes: float | None = None
@@ -71,8 +74,12 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The notebook with the parameters that batch.yaml gives it, in one line."""
-        return " ".join([self.notebook, *(f"{name}={value}" for name, value in self.given.items())])
+        """The notebook with the parameters that batch.yaml gives it, in one line; long values are cut short."""
+        return " ".join([self.notebook, *(f"{name}={_short(value)}" for name, value in self.given.items())])
+
+    def workers(self, of: int) -> int:
+        """Return how many of a machine's workers this run takes up: one for each of its threads, or all of them."""
+        return of if self.alone else min(self.threads, of)
 
     def folder(self, checkout: Checkout) -> Path:
         """Return where this run's files stand: `reports/runs/<profile>/<paper>/<NN_name>-<key>`."""
@@ -90,6 +97,11 @@ class Run:
     def load(cls, folder: Path) -> "Run":
         """Read a folder's run.json; raises RunFileError."""
         return from_json(cls, read_json(folder / RUN_FILE), folder / RUN_FILE)
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    shown = str(value)
+    return shown if len(shown) <= SHOWN_VALUE else f"{shown[: SHOWN_VALUE - 1]}…"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@
     save_checkpoint(path, {"layer": matrix})
 
 The paper's symbols: W [m, n] has m outputs and n inputs; g (n values, input side) scales inputs, h (m values, output
-side) scales outputs. Left out so far: training (section 3.4).
+side) scales outputs.
 
-`lib.onebit.pretrained` makes whole models checkpoints of transformers. Importing this package registers the method
-"onebit" there, so that `AutoModelForCausalLM.from_pretrained(folder)` works; it costs no time before transformers
-itself is imported (see `registration`).
+`lib.onebit.training` distils students (section 3.4); `lib.onebit.baselines` and `lib.onebit.contest` compare them with
+other methods; `lib.onebit.pretrained` makes whole models checkpoints of transformers. Importing this package registers
+the method "onebit" there, so that `AutoModelForCausalLM.from_pretrained(folder)` works; it costs no time before
+transformers itself is imported (see `registration`).
 """
 
 from lib.onebit.checkpoint import CheckpointError, OneBitCheckpoint, OneBitMatrix, load_checkpoint, save_checkpoint

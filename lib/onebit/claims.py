@@ -1,15 +1,23 @@
 """What OneBit claims (Xu et al., NeurIPS 2024, arXiv 2402.11295v6), and how each claim is judged here.
 
-C1-C4 and the first half of C5 are judged on notebooks 01 and 02, C17 on 06. The others are about trained students and
-are listed with what they wait for.
+C1-C4 and the first half of C5 are judged on notebooks 01 and 02, the second half, C6 and C11-C16 on 04, C17 on 06. The
+others are about trained students and are listed with what they wait for.
 """
 
 from lib.ledger import Claim, Part
-from lib.onebit import judges
-from lib.onebit.metrics import CountTheBits, MultiplyBySigns, MultiplyBySignsOnGpu, SeparateSignAndValue
+from lib.onebit import judges, judges_quality, judges_training
+from lib.onebit.metrics import (
+    CompareAtEqualBits,
+    CompareStartsAndLosses,
+    CountTheBits,
+    MultiplyBySigns,
+    MultiplyBySignsOnGpu,
+    SeparateSignAndValue,
+)
 
 _SMALL = "SmolLM2-135M-Instruct (dequantised 4-bit weights)"
-_STUDENTS = "needs trained students: "
+_COMPARED = "needs a run of notebook 04"
+_QUALITY = "needs a run of notebook 05"
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -57,12 +65,12 @@ CLAIMS: tuple[Claim, ...] = (
         sentence="NMF and SVD both serve for the rank-1 step; training from NMF converges faster.",
         source="§5.3, Fig. 5",
         paper_value=None,
-        unit="relative squared error",
+        unit="relative squared error; loss over loss",
         paper_scale="LLaMA-7B, curves without numbers",
-        scale=_SMALL,
+        scale=f"{_SMALL}; small students, at least 3 seeds",
         parts=(
             Part("equal error", SeparateSignAndValue, judges.same_error),
-            Part("faster training", None, None, _STUDENTS + "training loss from both starts, several seeds"),
+            Part("faster training", CompareStartsAndLosses, judges_training.faster_from_nmf, _COMPARED),
         ),
     ),
     Claim(
@@ -70,10 +78,10 @@ CLAIMS: tuple[Claim, ...] = (
         sentence="At equal budget a student that starts from SVID beats one that copies weights or draws random signs.",
         source="§5.3, Fig. 5",
         paper_value=None,
-        unit="loss",
+        unit="times",
         paper_scale="LLaMA-7B, curves without numbers; no random signs",
         scale="small students, at least 3 seeds",
-        parts=(Part("start", None, None, _STUDENTS + "one budget from three starts"),),
+        parts=(Part("start", CompareStartsAndLosses, judges_training.best_start, _COMPARED),),
     ),
     Claim(
         id="onebit.C7",
@@ -83,7 +91,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="perplexity",
         paper_scale="LLaMA-7B on WikiText2: OneBit, GPTQ, LLM-QAT, OmniQuant",
         scale="small students against 2-bit baselines of the same model",
-        parts=(Part("perplexity", None, None, _STUDENTS + "a OneBit student and a 2-bit student of equal budget"),),
+        parts=(Part("perplexity", CompareAtEqualBits, judges_quality.beats_two_bits, _QUALITY),),
     ),
     Claim(
         id="onebit.C8",
@@ -92,8 +100,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(80.1, 84.2),
         unit="%",
         paper_scale="range over six models of 1.3B to 13B",
-        scale="next-token accuracy of small students",
-        parts=(Part("accuracy", None, None, _STUDENTS + "accuracy of teacher and student on held-out text"),),
+        scale="small students: next tokens, and choosing the true continuation of four",
+        parts=(Part("accuracy", CompareAtEqualBits, judges_quality.keeps_accuracy, _QUALITY),),
     ),
     Claim(
         id="onebit.C9",
@@ -103,7 +111,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="times",
         paper_scale="range over six models, WikiText2 and C4",
         scale="small students on held-out text",
-        parts=(Part("perplexity ratio", None, None, _STUDENTS + "perplexity of teacher and student"),),
+        parts=(Part("perplexity ratio", CompareAtEqualBits, judges_quality.keeps_perplexity, _QUALITY),),
     ),
     Claim(
         id="onebit.C10",
@@ -113,57 +121,57 @@ CLAIMS: tuple[Claim, ...] = (
         unit="perplexity",
         paper_scale="C4, from LLaMA-7B to 13B: fp16, OneBit",
         scale="three sizes of small students",
-        parts=(Part("gap by size", None, None, _STUDENTS + "three sizes with equal token budgets"),),
+        parts=(Part("gap by size", CompareAtEqualBits, judges_quality.gap_narrows, _QUALITY),),
     ),
     Claim(
         id="onebit.C11",
         sentence="Matching hidden states improves on matching logits alone.",
         source="Table 6",
-        paper_value=(13.48, 10.19),
-        unit="perplexity",
-        paper_scale="LLaMA-7B on WikiText2: logits only, with hidden states",
+        paper_value=0.756,
+        unit="perplexity over that with logits only",
+        paper_scale="LLaMA-7B on WikiText2: 10.19 against 13.48",
         scale="small students, 3 seeds",
-        parts=(Part("hidden states", None, None, _STUDENTS + "both losses at equal steps"),),
+        parts=(Part("hidden states", CompareStartsAndLosses, judges_training.hidden_states_help, _COMPARED),),
     ),
     Claim(
         id="onebit.C12",
         sentence="Weighting the hidden-state loss 1 or 10 makes little difference.",
         source="Table 6",
-        paper_value=(10.19, 10.38),
-        unit="perplexity",
-        paper_scale="LLaMA-7B on WikiText2: weight 1, weight 10",
+        paper_value=1.019,
+        unit="perplexity over that with weight 1",
+        paper_scale="LLaMA-7B on WikiText2: 10.38 against 10.19",
         scale="small students, 3 seeds",
-        parts=(Part("weight of the loss", None, None, _STUDENTS + "a sweep over the weight"),),
+        parts=(Part("weight of the loss", CompareStartsAndLosses, judges_training.weight_matters_little, _COMPARED),),
     ),
     Claim(
         id="onebit.C13",
         sentence="Matching attention maps as well makes training diverge.",
         source="Table 6",
         paper_value=None,
-        unit="perplexity",
+        unit="share of runs; perplexity over perplexity",
         paper_scale="LLaMA-7B in fp16: not a number",
         scale="small students in fp32 and bf16",
-        parts=(Part("attention maps", None, None, _STUDENTS + "the third loss, in two precisions"),),
+        parts=(Part("attention maps", CompareStartsAndLosses, judges_training.attention_diverges, _COMPARED),),
     ),
     Claim(
         id="onebit.C14",
         sentence="The value vectors keep training stable over learning rates at which BitNet's form is not.",
         source="§5.2, App. A.5, Fig. 6",
         paper_value=None,
-        unit="spread of the loss",
+        unit="diverged runs; spread of the loss",
         paper_scale="LLaMA-7B, 4e-4 to 15e-4; curves of BitNet only",
         scale="small students, five learning rates over a decade",
-        parts=(Part("learning rates", None, None, _STUDENTS + "OneBit's and BitNet's form over learning rates"),),
+        parts=(Part("learning rates", CompareStartsAndLosses, judges_training.stable_rates, _COMPARED),),
     ),
     Claim(
         id="onebit.C15",
         sentence="LayerNorm after each quantised layer keeps activations from overflowing.",
         source="§5.3",
         paper_value=None,
-        unit="largest activation",
+        unit="share of values; size over size",
         paper_scale="LLaMA, no numbers",
         scale="small students with and without it",
-        parts=(Part("overflow", None, None, _STUDENTS + "activations by depth, with and without LayerNorm"),),
+        parts=(Part("overflow", CompareStartsAndLosses, judges_training.no_overflow, _COMPARED),),
     ),
     Claim(
         id="onebit.C16",
@@ -173,7 +181,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="ratio of standard deviations",
         paper_scale="an argument",
         scale="SmolLM2's layers on real activations",
-        parts=(Part("output size", None, None, "needs a OneBit layer inside a running model"),),
+        parts=(Part("output size", CompareStartsAndLosses, judges_training.size_restored, _COMPARED),),
     ),
     Claim(
         id="onebit.C17",
@@ -196,8 +204,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=0.22,
         unit="times the size",
         paper_scale="LLaMA and Pythia on WikiText2",
-        scale="small students against smaller fp16 models of equal bytes",
-        parts=(Part("frontier", None, None, _STUDENTS + "several sizes, and fp16 models of equal bytes"),),
+        scale="small students against smaller fp16 models trained on the same text",
+        parts=(Part("frontier", CompareAtEqualBits, judges_quality.size_for_quality, _QUALITY),),
     ),
     Claim(
         id="onebit.C19",
@@ -207,6 +215,6 @@ CLAIMS: tuple[Claim, ...] = (
         unit="%",
         paper_scale="LLaMA-7B: 1,344 of 82,432 GPU-hours",
         scale="tokens of distillation against tokens of pre-training",
-        parts=(Part("cost", None, None, _STUDENTS + "their tokens, to set against the teacher's"),),
+        parts=(Part("cost", CompareAtEqualBits, judges_quality.cost, _QUALITY),),
     ),
 )

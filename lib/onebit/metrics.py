@@ -124,3 +124,173 @@ class MultiplyBySignsOnGpu(Metrics):
     largest_error: float
     speedup_by_case: dict[str, float] = timing()  # noqa: RUF009, makes a field
     microseconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOneBit(Metrics):
+    """03_train_one_bit: one student distilled from its teacher.
+
+    Perplexity and next-token accuracy (0 to 1) are on held-out test text, by model: "teacher", "start" (before
+    training), "start, no LayerNorm", "start, LayerNorm", "student".
+
+    Attributes:
+        start: Name of the start, such as "svid".
+        post_norm: Whether the layers end in a LayerNorm.
+        own_text: Whether the student read text that the teacher wrote, instead of real text.
+        steps: Optimiser steps.
+        tokens: Tokens the student saw.
+        learning_rate: Peak.
+        hidden_weight: Weight of the hidden states in the loss, per token.
+        held_out_tokens: Predicted tokens of test text.
+        perplexity: By model.
+        accuracy: By model.
+        perplexity_ratio: Student's perplexity over the teacher's.
+        losses: Unweighted terms of the loss over the first and the last steps: "logits, first", "hidden, last"...
+        flipped: Share of signs that differ from the start's, 0 to 1.
+        flipped_by_kind: The same by kind of layer.
+        bits_per_weight: Stored bits of the student's projections, per weight.
+        seconds: Processor time of the distillation.
+    """
+
+    start: str
+    post_norm: bool
+    own_text: bool
+    steps: int
+    tokens: int
+    learning_rate: float
+    hidden_weight: float
+    held_out_tokens: int
+    perplexity: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
+    perplexity_ratio: float
+    losses: dict[str, float] = field(default_factory=dict)
+    flipped: float
+    flipped_by_kind: dict[str, float] = field(default_factory=dict)
+    bits_per_weight: float
+    seconds: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateWithOneBit(Metrics):
+    """07_generate_with_one_bit: a student as a checkpoint of transformers, and the memory of a larger model.
+
+    Attributes:
+        student_perplexity: Of the student while it is trained, on held-out test text.
+        loaded_perplexity: Of the same student loaded from its checkpoint.
+        same_choice: Share of held-out tokens where both think the same token likeliest, 0 to 1.
+        same_ids: Whether the saved and the loaded student generate the same tokens.
+        round_trip: Whether saving the loaded student again gives the same tensors bit for bit.
+        quality_of_random: Perplexity of the checkpoint loaded without the method: projections of random numbers.
+        bytes: Of the larger model: "projections, fp32", "projections, bf16", "projections, packed", "rest, fp32",
+            "rest, bf16", "file, packed".
+        projections_reduction: How many times smaller its packed projections are than in fp32.
+        model_reduction: By what share the whole model shrinks against itself in bf16, the rest in bf16 too, 0 to 1.
+        bits_per_weight: Resident bits of its projections, per weight.
+        tokens_per_second: Generating with one row, "dense" and "packed", both in fp32.
+    """
+
+    student_perplexity: float
+    loaded_perplexity: float
+    same_choice: float
+    same_ids: bool
+    round_trip: bool
+    quality_of_random: float
+    bytes: dict[str, float] = field(default_factory=dict)
+    projections_reduction: float
+    model_reduction: float
+    bits_per_weight: float
+    tokens_per_second: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareStartsAndLosses(Metrics):
+    """04_compare_starts_and_losses: students of one teacher and one budget that differ in one thing.
+
+    Dictionaries are by the student's name (`lib.onebit.training.variants`). A student whose training diverged stands in
+    `diverged` alone. Within a record all students of a comparison saw the same text in the same order.
+
+    Attributes:
+        comparisons: Which of "starts", "losses" and "rates" were run.
+        seed: Of the order of the text, of NMF's start and of random signs.
+        steps: Optimiser steps of each student.
+        tokens: Tokens that each student saw.
+        constant_rate: Peak learning rate of students whose latents start at one small size.
+        weight_rate: Of those whose latents start as the teacher's weights.
+        released_rate: The release's, at which some starts were run as well.
+        teacher_perplexity: On the test text.
+        perplexity: On the test text.
+        area: Mean loss over the training, the area under the learning curve a step.
+        final_loss: Mean loss over the last tenth of the training.
+        steps_to_loss: Starts: first step at which the loss is as low as that of the first of them at its end; who never
+            gets there is left out.
+        flipped: Share of signs that differ from the start's.
+        diverged: Step at which a training was stopped.
+        largest_activation: Rates: largest |value| in a layer's product or in a hidden state after training, by form and
+            block.
+        overflows: Rates: share of the products' values beyond fp16's 65,504 after training, by form.
+        size_with_values: Rates: median over layers of std(Y) / std(X W^T) at the start with g and h, by model.
+        size_without_values: The same with signs alone.
+        size_without_over_expected: That over 1 / mean(|W|), median over layers.
+        seconds: CPU time of all trainings.
+    """
+
+    comparisons: tuple[str, ...]
+    seed: int
+    steps: int
+    tokens: int
+    constant_rate: float
+    weight_rate: float
+    released_rate: float
+    teacher_perplexity: float
+    perplexity: dict[str, float] = field(default_factory=dict)
+    area: dict[str, float] = field(default_factory=dict)
+    final_loss: dict[str, float] = field(default_factory=dict)
+    steps_to_loss: dict[str, float] = field(default_factory=dict)
+    flipped: dict[str, float] = field(default_factory=dict)
+    diverged: dict[str, float] = field(default_factory=dict)
+    largest_activation: dict[str, float] = field(default_factory=dict)
+    overflows: dict[str, float] = field(default_factory=dict)
+    size_with_values: dict[str, float] = field(default_factory=dict)
+    size_without_values: dict[str, float] = field(default_factory=dict)
+    size_without_over_expected: dict[str, float] = field(default_factory=dict)
+    seconds: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareAtEqualBits(Metrics):
+    """05_compare_at_equal_bits: one teacher, one seed, every way to store its projections.
+
+    `model` names the ladder of teachers that runs are made on, `model_parameters` counts its largest: what one width
+    shows is judged beside the others. Dictionaries are keyed by method, "teacher" among them; shares are 0 to 1.
+
+    Attributes:
+        teacher: What was quantised in this run.
+        teacher_parameters: Its number of weights.
+        seed: Of the order of the text.
+        perplexity: On the test text.
+        accuracy: Next tokens predicted rightly.
+        choice_accuracy: Continuations chosen rightly, of four.
+        bits: Stored bits a weight of the projections.
+        bytes: Of the whole model, embedding, norms and head in fp16.
+        tokens: That each trained student saw.
+        teacher_tokens: That the teacher was trained on; 0 where that is not known.
+        learning_rates: Of the trained methods.
+        dense_bytes: Of smaller dense models trained on the same text, in fp16, by their names.
+        dense_perplexity: Theirs, on the same test text.
+        cpu_seconds: Processor time for making each model.
+    """
+
+    teacher: str
+    teacher_parameters: int
+    seed: int
+    perplexity: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
+    choice_accuracy: dict[str, float] = field(default_factory=dict)
+    bits: dict[str, float] = field(default_factory=dict)
+    bytes: dict[str, float] = field(default_factory=dict)
+    tokens: int
+    teacher_tokens: int
+    learning_rates: dict[str, float] = field(default_factory=dict)
+    dense_bytes: dict[str, float] = field(default_factory=dict)
+    dense_perplexity: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = timing()  # noqa: RUF009, makes a field

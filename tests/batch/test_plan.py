@@ -64,6 +64,10 @@ BAD = {
     "profile is no list": ("quick: 3\n", "line 1: profile 'quick': expected a list"),
     "profile's name": ("Quick run:\n  - notebook: 01_first\n", "lower-case"),
     "reserved profile": ("records:\n  - notebook: 01_first\n", "not 'records'"),
+    "alone is no number": (
+        "quick:\n  - {notebook: 01_first, alone: 1}\n",
+        "line 2: alone: expected true or false, found 1",
+    ),
     "entry without notebook": ("quick:\n  - threads: 1\n", "line 2: an entry without"),
     "unknown setting": (
         "quick:\n  - notebook: 01_first\n    thread: 2\n",

@@ -9,7 +9,15 @@ from lib.batch.folders import working_folder
 from lib.batch.plan import make_plan
 from lib.batch.pool import LocalPool
 from lib.batch.run import Outcome, RunStatus
-from tests.batch.tree import LONG, all_gone, new_checkout, processes_of_long_run, until, write_notebook
+from tests.batch.tree import (
+    LONG,
+    all_gone,
+    new_checkout,
+    processes_of_long_run,
+    until,
+    write_batch,
+    write_notebook,
+)
 
 
 @pytest.fixture
@@ -86,3 +94,17 @@ def test_a_good_result_is_not_replaced_by_an_interrupted_one(checkout, new_pool)
     pool.stop()
     assert future.result(timeout=60).stored is False
     assert Outcome.load(run.folder(checkout)) == good
+
+
+@pytest.mark.parametrize("setting", ["alone: true", "threads: 2", "threads: 8"])
+def test_a_run_that_takes_two_workers_waits_for_both(checkout, setting):
+    write_notebook(checkout, "02_short")
+    write_batch(checkout, f"cpu:\n  - {{notebook: 01_long}}\n  - {{notebook: 02_short, {setting}}}\n")
+    long, short = (planned.run for planned in make_plan(checkout, "cpu"))
+    pool = LocalPool(checkout, workers=2)
+    running, waiting = pool.submit(long), pool.submit(short)
+    processes_of_long_run(checkout)
+    assert not waiting.running()
+    (checkout.notebooks / "demo" / "go_on").touch()
+    assert waiting.result(timeout=60).outcome.started >= running.result(timeout=60).outcome.finished
+    pool.close()

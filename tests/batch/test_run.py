@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from lib.batch.batch_file import Entry
 from lib.batch.run import BatchEntry, BatchSummary, CellError, Outcome, Run, RunFileError, RunStatus, run_folders
 from lib.checkout import Checkout
 
@@ -57,3 +58,15 @@ def test_folders_that_are_being_written_are_not_listed(tmp_path):
         (checkout.runs / folder).mkdir(parents=True)
         OUTCOME.save(checkout.runs / folder)
     assert [path.name for path in run_folders(checkout, "quick")] == ["00_start-a", "01_x-a"]
+
+
+def test_a_title_cuts_long_values_short():
+    run = Run("demo/01_x", "demo", "cpu", {}, {"seed": 0, "names": ["a long name"] * 9}, "0123456789ab")
+    assert run.title.startswith("demo/01_x seed=0 names=['a long name', ")
+    assert run.title.endswith("…")
+    assert len(run.title) < 70
+
+
+def test_the_choice_from_a_grid_leads_the_title():
+    entry = Entry("01_x", "here", parameters={"rate": 0.5}, grid={"seed": [3]})
+    assert list(*entry.combinations()) == ["seed", "rate"]

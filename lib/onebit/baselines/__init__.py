@@ -14,6 +14,7 @@ from lib.onebit.baselines.gptq_model import gptq_copy
 from lib.onebit.baselines.grids import RowGrid, bits_per_weight, round_to_nearest, row_grid
 from lib.onebit.baselines.min_max import MinMaxForm, MinMaxLinear
 from lib.onebit.baselines.rounding import rounded_copy
+from lib.onebit.baselines.sign_scalar import SignScalarForm, SignScalarLinear
 
 __all__ = [
     "BitNetForm",
@@ -21,6 +22,8 @@ __all__ = [
     "MinMaxForm",
     "MinMaxLinear",
     "RowGrid",
+    "SignScalarForm",
+    "SignScalarLinear",
     "bits_per_weight",
     "gptq",
     "gptq_copy",

@@ -5,12 +5,16 @@ rounded one after the other; the error of column j, divided by U_jj, is subtract
 where U is the upper Cholesky factor of H^-1. The grid of a row is fixed beforehand; there are no groups.
 """
 
+from collections.abc import Callable
+
 import torch
 
 from lib.onebit.baselines.grids import row_grid
 
 # Columns whose corrections are applied to the rest of the matrix in one product.
 _AT_ONCE = 128
+
+Nearest = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 def gptq(
@@ -37,6 +41,34 @@ def gptq(
     Raises:
         ValueError: The shapes do not fit, or H is not positive definite even with damping.
     """
+    grid = row_grid(weight.double(), bits, symmetric)
+    return compensate(
+        weight, hessian, lambda column, _j: grid.nearest(column), act_order=act_order, damping=damping, name=name
+    )
+
+
+def compensate(
+    weight: torch.Tensor,
+    hessian: torch.Tensor,
+    nearest: Nearest,
+    *,
+    act_order: bool = False,
+    damping: float = 0.01,
+    name: str = "weight",
+) -> torch.Tensor:
+    """Return a matrix of values that `nearest` gives, [m, n], each column's error made up for by the columns after it.
+
+    Args:
+        weight: W, [m, n].
+        hessian: As for `gptq`.
+        nearest: From a column [m, 1] of what is to be rounded, float64, and its place to its rounded values [m, 1].
+        act_order: As for `gptq`.
+        damping: As for `gptq`.
+        name: As for `gptq`.
+
+    Raises:
+        ValueError: As `gptq`.
+    """
     m, n = weight.shape
     if hessian.shape != (n, n):
         raise ValueError(f"{name} is {m} x {n} and needs a Hessian [{n}, {n}], got {list(hessian.shape)}")
@@ -44,16 +76,15 @@ def gptq(
     dead = H.diagonal() == 0
     H.diagonal()[dead] = 1
     W[:, dead] = 0  # an input that is always 0 carries nothing
-    grid = row_grid(W, bits, symmetric)
     order = H.diagonal().argsort(descending=True) if act_order else torch.arange(n, device=W.device)
     H.diagonal().add_(damping * H.diagonal().mean())
     U = _upper_factor_of_inverse(H[order][:, order], name)
-    W = W[:, order]
+    W, places = W[:, order], order.tolist()
     for first in range(0, n, _AT_ONCE):
         last = min(first + _AT_ONCE, n)
         errors = torch.zeros(m, last - first, dtype=W.dtype, device=W.device)
         for j in range(first, last):
-            rounded = grid.nearest(W[:, j : j + 1])
+            rounded = nearest(W[:, j : j + 1], places[j])
             errors[:, j - first] = (W[:, j] - rounded[:, 0]) / U[j, j]
             W[:, j:last] -= torch.outer(errors[:, j - first], U[j, j:last])
             W[:, j] = rounded[:, 0]

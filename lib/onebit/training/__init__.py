@@ -3,11 +3,13 @@
     student = student_of(teacher, OneBitForm(start=OFFICIAL, post_norm=True).make_layer)
     result = distil(student, teacher, blocks, DistillationRecipe(steps=400))
 
-Importing this room imports torch and transformers; `lib.onebit` itself does not.
+Importing this room imports torch and transformers; `lib.onebit` itself does not. What becomes of a trained student is
+in `lib.onebit.training.finished`, apart, because it takes the kernels along.
 """
 
 from lib.onebit.training.conversion import (
     OneBitForm,
+    flipped_by_kind,
     flipped_share,
     onebit_layers,
     packed_layers,
@@ -22,7 +24,17 @@ from lib.onebit.training.layer import OneBitLinear
 from lib.onebit.training.losses import LossWeights, released_weights
 from lib.onebit.training.magnitudes import LayerMagnitude, layer_magnitudes
 from lib.onebit.training.recipe import RELEASED, DistillationRecipe, released_recipe
-from lib.onebit.training.starts import COPY, COPY_SCALED, OFFICIAL, RANDOM_SIGNS, SVID_KEEPING_WEIGHTS, Start
+from lib.onebit.training.setting import Setting, load_setting
+from lib.onebit.training.starts import (
+    COPY,
+    COPY_SCALED,
+    OFFICIAL,
+    RANDOM_SIGNS,
+    STARTS,
+    SVID_KEEPING_WEIGHTS,
+    Start,
+    start_named,
+)
 from lib.onebit.training.trainer import Row
 
 __all__ = [
@@ -31,6 +43,7 @@ __all__ = [
     "OFFICIAL",
     "RANDOM_SIGNS",
     "RELEASED",
+    "STARTS",
     "SVID_KEEPING_WEIGHTS",
     "Distillation",
     "DistillationRecipe",
@@ -43,15 +56,19 @@ __all__ = [
     "OneBitLinear",
     "RankKForm",
     "Row",
+    "Setting",
     "Start",
     "distil",
+    "flipped_by_kind",
     "flipped_share",
     "generate_blocks",
     "layer_magnitudes",
+    "load_setting",
     "onebit_layers",
     "packed_layers",
     "released_recipe",
     "released_weights",
     "sign_snapshot",
+    "start_named",
     "student_of",
 ]

@@ -115,10 +115,23 @@ def flipped_share(model: nn.Module, snapshot: dict[str, torch.Tensor]) -> float:
     """Return the share of signs that differ from a snapshot's, over all layers, 0 to 1."""
     flips = weights = 0
     for name, latent in _latents(model):
-        before = unpack_signs(snapshot[name], latent.shape[1])
-        flips += int(((latent < 0) != (before < 0)).sum())
+        flips += _flips(latent, snapshot[name])
         weights += latent.numel()
     return flips / weights
+
+
+def flipped_by_kind(model: nn.Module, snapshot: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Return the share of signs that differ from a snapshot's, 0 to 1, by the kind of layer: "q_proj", "up_proj"..."""
+    counts: dict[str, tuple[int, int]] = {}
+    for name, latent in _latents(model):
+        kind = name.rpartition(".")[2]
+        flips, weights = counts.get(kind, (0, 0))
+        counts[kind] = flips + _flips(latent, snapshot[name]), weights + latent.numel()
+    return {kind: flips / weights for kind, (flips, weights) in counts.items()}
+
+
+def _flips(latent: torch.Tensor, before: torch.Tensor) -> int:
+    return int(((latent < 0) != (unpack_signs(before, latent.shape[1]) < 0)).sum())
 
 
 def _projections(model: nn.Module) -> Iterator[tuple[str, nn.Linear]]:

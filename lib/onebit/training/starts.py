@@ -60,6 +60,25 @@ COPY_SCALED = Start(values="scalar", latent="weight")  # the same without a Laye
 RANDOM_SIGNS = Start(values="nmf", signs="random")
 SVID_KEEPING_WEIGHTS = Start(values="svid", latent="weight")
 
+STARTS: dict[str, Start] = {
+    "svid": OFFICIAL,
+    "svid_keeping_weights": SVID_KEEPING_WEIGHTS,
+    "copy": COPY,
+    "copy_scaled": COPY_SCALED,
+    "random": RANDOM_SIGNS,
+}
+
+
+def start_named(name: str) -> Start:
+    """Return one of `STARTS` by its name.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in STARTS:
+        raise ValueError(f"there is no start {name!r}; choose one of {', '.join(STARTS)}")
+    return STARTS[name]
+
 
 @dataclass(frozen=True)
 class LayerStart:

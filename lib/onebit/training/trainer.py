@@ -3,7 +3,7 @@
 The teacher is no submodule of the student (in the released code it is), so no checkpoint carries it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments
 
-from lib.onebit.training.conversion import flipped_share, sign_snapshot
+from lib.onebit.training.conversion import flipped_by_kind, flipped_share, sign_snapshot
 from lib.onebit.training.divergence import DivergedError, LossWatch, first_broken_tensor
 from lib.onebit.training.losses import distillation_losses
 from lib.onebit.training.recipe import DistillationRecipe
@@ -32,6 +32,7 @@ class Row:
         gradient_norm: Before clipping, at the last of the steps.
         flipped: Share of signs that differ from the start's, 0 to 1; NaN where no layer has latent weights.
         parts: The unweighted terms that were computed, by the names of `Losses`.
+        flipped_by_kind: As `flipped`, by the kind of layer ("q_proj").
     """
 
     step: int
@@ -40,6 +41,7 @@ class Row:
     gradient_norm: float
     flipped: float
     parts: dict[str, float]
+    flipped_by_kind: dict[str, float] = field(default_factory=dict)
 
 
 class DistillationTrainer(Trainer):
@@ -102,10 +104,10 @@ class DistillationTrainer(Trainer):
         """Add our own numbers to a row of the Trainer's log."""
         if "grad_norm" in logs:  # a row of the history, not the summary at the end
             parts = {f"part_{name}": total / self._batches for name, total in self._sums.items() if name != "total"}
-            flipped = (
-                flipped_share(self.accelerator.unwrap_model(self.model), self._snapshot) if self._snapshot else None
-            )
-            logs = {**logs, "flipped": flipped, "loss": self._sums["total"] / self._batches, **parts}
+            student = self.accelerator.unwrap_model(self.model)
+            flipped = flipped_share(student, self._snapshot) if self._snapshot else None
+            kinds = {f"flipped_{kind}": share for kind, share in flipped_by_kind(student, self._snapshot).items()}
+            logs = {**logs, "flipped": flipped, "loss": self._sums["total"] / self._batches, **parts, **kinds}
             self._sums, self._batches = {}, 0
         super().log(logs, start_time)
 
@@ -130,11 +132,16 @@ class DistillationTrainer(Trainer):
                 learning_rate=row["learning_rate"],
                 gradient_norm=float(row["grad_norm"]),
                 flipped=float("nan") if row["flipped"] is None else row["flipped"],
-                parts={name.removeprefix("part_"): row[name] for name in row if name.startswith("part_")},
+                parts=_named("part_", row),
+                flipped_by_kind=_named("flipped_", row),
             )
             for row in self.state.log_history
             if "grad_norm" in row
         )
+
+
+def _named(prefix: str, row: dict[str, Any]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
 
 
 def complete_checkpoint(folder: Path) -> Path | None:

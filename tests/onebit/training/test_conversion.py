@@ -6,6 +6,7 @@ from lib.onebit.checkpoint import CheckpointError
 from lib.onebit.training import (
     OneBitForm,
     OneBitLinear,
+    flipped_by_kind,
     flipped_share,
     onebit_layers,
     packed_layers,
@@ -61,6 +62,16 @@ def test_flips_are_counted_over_all_layers(teacher):
     layer.latent.data.neg_()
     total = sum(layer.latent.numel() for _, layer in onebit_layers(student))
     assert flipped_share(student, snapshot) == layer.latent.numel() / total
+
+
+def test_flips_are_counted_by_the_kind_of_layer_too(teacher):
+    student = student_of(teacher, OneBitForm().make_layer)
+    snapshot = sign_snapshot(student)
+    student.model.layers[1].mlp.down_proj.latent.data.neg_()
+    shares = flipped_by_kind(student, snapshot)
+    assert len(shares) == 7
+    assert shares.pop("down_proj") == 0.5
+    assert set(shares.values()) == {0}
 
 
 def test_what_is_kept_multiplies_like_the_layer(teacher):

@@ -41,6 +41,7 @@ def test_a_student_gets_nearer_to_its_teacher(teacher, blocks):
     assert last.parts["logits"] < 0.7 * first.parts["logits"]
     assert last.parts["hidden"] < 0.8 * first.parts["hidden"]
     assert 0 < result.flipped < 0.5
+    assert min(last.flipped_by_kind.values()) < result.flipped < max(last.flipped_by_kind.values())
     assert result.tokens == 60 * 8 * 12
 
 

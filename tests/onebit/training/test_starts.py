@@ -5,7 +5,7 @@ import torch
 
 from lib.onebit.rank_one import nmf
 from lib.onebit.svid import svid
-from lib.onebit.training import COPY, COPY_SCALED, OFFICIAL, RANDOM_SIGNS, SVID_KEEPING_WEIGHTS, Start
+from lib.onebit.training import COPY, COPY_SCALED, OFFICIAL, RANDOM_SIGNS, SVID_KEEPING_WEIGHTS, Start, start_named
 from lib.onebit.training.starts import start_layer
 
 
@@ -97,3 +97,13 @@ def test_a_weight_that_cannot_be_started_from_is_named(broken, message):
 def test_an_unknown_start_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         Start(**settings)
+
+
+def test_a_start_is_found_by_its_name():
+    assert start_named("svid") == OFFICIAL
+    assert start_named("random") == RANDOM_SIGNS
+
+
+def test_an_unknown_name_is_told_the_known_ones():
+    with pytest.raises(ValueError, match="no start 'nmf'; choose one of svid, svid_keeping_weights, copy"):
+        start_named("nmf")

@@ -1,0 +1,53 @@
+import re
+from inspect import getsource
+
+import pytest
+
+from lib.onebit import judges_training
+from lib.onebit.training import LossWeights, variants
+
+
+def all_names():
+    found = variants.starts(list(variants.START_FORMS), 1e-3, 1e-2)
+    found += variants.starts_at_released_rate(["SVID by NMF", "copy", "random signs"])
+    return {each.name for each in found + variants.losses([1.0, 10.0], 1e-3)} | set(variants.RATE_FORMS)
+
+
+def test_every_student_that_a_judge_asks_for_is_in_the_tables():
+    source = getsource(judges_training)
+    students = r'"((?:SVID|copy|random|logits|OneBit|BitNet)[^"{]*)"'
+    asked = set(re.findall(students, source)) - {"logits + 1 hidden + attention maps, "}
+    assert len(asked) > 10
+    assert asked <= all_names()
+    assert f'"{variants.AT_RELEASED_RATE}"' in source
+    assert all(f"{variants.ATTENTION}, {precision}" in all_names() for precision in ("fp32", "bf16"))
+
+
+def test_latents_of_either_size_have_their_own_rate_and_the_released_one_is_for_all():
+    names = ["SVID by NMF", "copy"]
+    assert [each.learning_rate for each in variants.starts(names, 1e-3, 1e-2)] == [1e-3, 1e-2]
+    assert [each.learning_rate for each in variants.starts_at_released_rate(names)] == [4e-4, 4e-4]
+
+
+def test_the_seed_reaches_the_start():
+    assert {each.form.start.seed for each in variants.starts(list(variants.START_FORMS), 1e-3, 1e-2, seed=5)} == {5}
+    assert variants.rates(["OneBit"], [1e-3], seed=5)[0].form.start.seed == 5
+
+
+def test_the_released_loss_keeps_the_release_s_proportions():
+    table = {each.name: each.weights for each in variants.losses([], 1e-3)}
+    assert table[variants.RELEASED_LOSS] == LossWeights(hidden=1 / 20.48, last_block=False)
+    assert table[variants.RELEASED_LOSS_TENFOLD].hidden == pytest.approx(10 / 20.48)
+
+
+def test_attention_maps_are_matched_in_both_precisions():
+    table = {each.name: each.bf16 for each in variants.losses([], 1e-3) if each.weights.attention}
+    assert list(table.values()) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "table", [lambda name: variants.starts([name], 1, 1), lambda name: variants.rates([name], [1])]
+)
+def test_an_unknown_name_is_refused_with_those_there_are(table):
+    with pytest.raises(ValueError, match="'svd'; choose among"):
+        table("svd")
