@@ -1,8 +1,8 @@
 """Which base and fine-tune a notebook works on: a pair that is trained here, or the reader's own two checkpoints.
 
-    sources = find_sources("tiny", task="chains", regime="large")       # or find_sources("owner/base", "owner/tuned")
-    pair = take_pair(sources.base, sources.finetuned)                   # enough for looking at weights
-    subject = load_subject(sources, items=300)                          # models, text, and items to compare them on
+sources = find_sources("tiny", task="chains", regime="large")       # or find_sources("owner/base", "owner/tuned")
+pair = take_pair(sources.base, sources.finetuned)                   # enough for looking at weights
+subject = load_subject(sources, items=300)                          # models, text, and items to compare them on
 """
 
 from collections.abc import Mapping, Sequence
@@ -169,9 +169,7 @@ def _base_text(recipe: "FineTuneRecipe", checkout: Checkout) -> "dict[str, Datas
     return {"plain": _joined(primer.train), "plain, held out": _joined(primer.test)}
 
 
-def _continuations(
-    text: str, items: int, checkout: Checkout
-) -> "tuple[list[dict[str, str]], dict[str, Dataset]]":
+def _continuations(text: str, items: int, checkout: Checkout) -> "tuple[list[dict[str, str]], dict[str, Dataset]]":
     """Return beginnings of documents with what follows, and the corpus that they are from."""
     from lib import corpora
 

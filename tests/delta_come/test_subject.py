@@ -1,0 +1,64 @@
+"""Pairs by name: those trained here and the reader's own."""
+
+from pathlib import Path
+
+import pytest
+
+from lib import artifacts
+from lib.checkout import Checkout
+from lib.delta_come.delta import take_pair
+from lib.delta_come.errors import DeltaError
+from lib.delta_come.subject import Sources, find_sources, load_subject
+
+
+def test_a_tiny_base_takes_no_fine_tune_of_the_readers():
+    with pytest.raises(DeltaError, match="give the base that it was trained from"):
+        find_sources("tiny", "some/finetune")
+
+
+def test_ones_own_pair_is_taken_as_named(tmp_path):
+    sources = find_sources("some/base", str(tmp_path))
+    assert (sources.base, sources.finetuned, sources.recipe) == ("some/base", str(tmp_path), None)
+    assert sources.model == str(tmp_path)
+
+
+def test_a_trained_pair_comes_with_its_task(subject):
+    assert subject.task == "chains"
+    assert len(subject.items) == 12
+    assert not {item["prompt"] for item in subject.items} & set(subject.texts["task"]["text"])
+
+
+def test_a_tiny_pair_calibrates_on_the_primer_as_plain_text(subject):
+    assert not set(subject.texts["plain"]["text"]) & set(subject.texts["task"]["text"])
+    assert subject.blocks("plain", 16, 4).shape == (4, 16)
+
+
+def test_tiny_pairs_count_as_one_model(subject):
+    tiny = Sources("", subject.sources.base, subject.sources.finetuned, None, "tiny")
+    own = Sources("", subject.sources.base, subject.sources.finetuned, None, "owner/name")
+    assert tiny.parameters(subject.pair) == 100_000
+    assert own.parameters(subject.pair) == subject.base.parameters
+
+
+def test_text_of_an_unknown_kind_is_refused(subject):
+    with pytest.raises(DeltaError, match="there is task"):
+        subject.blocks("poems", 16, 4)
+
+
+def test_ones_own_pair_is_compared_on_how_texts_go_on(subject, tmp_path, monkeypatch):
+    monkeypatch.delenv(artifacts.STORE, raising=False)
+    (text := tmp_path / "text").mkdir()
+    for number in range(40):
+        words = " ".join(f"word{number}x{place}" for place in range(200))
+        (text / f"{number}.txt").write_text(f"Document {number}.\n{words}\n", encoding="utf-8")
+    folders = subject.sources
+    mine = Sources("mine", folders.base, folders.finetuned, None, "mine")
+    own = load_subject(mine, 2, text=str(text), checkout=Checkout(tmp_path))
+    assert own.task is None
+    assert [len(item["prompt"]) for item in own.items] == [300] * len(own.items)
+    assert own.blocks("task", 16, 2).equal(own.blocks("plain", 16, 2))
+
+
+def test_the_folders_are_a_pair(subject):
+    pair = take_pair(Path(subject.sources.base), Path(subject.sources.finetuned))
+    assert pair.projections == subject.pair.projections
