@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 HEAD = 0.03  # of all directions
 ENERGY = 0.95
 
+# Rank and singular value of one 4096-wide delta, read off the picture of Fig. 1 to about 0.002.
+PAPERS_SPECTRUM = (
+    *((0, 0.385), (12, 0.208), (30, 0.159), (50, 0.136), (100, 0.108), (200, 0.086), (300, 0.070), (500, 0.057)),
+    *((700, 0.048), (1000, 0.039), (1500, 0.029), (2000, 0.023), (2500, 0.0175), (3000, 0.013), (3500, 0.009)),
+    (4000, 0.006),
+)
+PAPERS_WIDTH = 4096
+
 
 @dataclass(frozen=True)
 class LongTail:
@@ -117,4 +125,4 @@ def expected_head(m: int, n: int, share: float = HEAD, points: int = 20_000) -> 
     x = (a + b) / 2 + (b - a) / 2 * torch.cos(t)  # decreasing
     weight = torch.sin(t) ** 2 / x
     count, energy = weight.cumsum(0) / weight.sum(), (weight * x).cumsum(0) / (weight * x).sum()
-    return energy[int((count < share).sum())].item()
+    return energy[min(int((count < share).sum()), points - 1)].item()

@@ -107,8 +107,8 @@ class Subject:
         pair: Both, checked against each other, tensors by name.
         task: What was learnt; None where that is not known.
         items: Held-out items with columns prompt and answer.
-        texts: Texts to calibrate on, by kind: "task", what the fine-tune learnt from, and "plain", the base's own kind
-            of text; and "plain, held out".
+        texts: By kind: "task", what the fine-tune learnt from, and "plain", the base's own kind of text; and both
+            "held out".
     """
 
     sources: Sources
@@ -128,7 +128,7 @@ class Subject:
         from lib.corpora import CorpusError, token_blocks
 
         if kind not in self.texts:
-            raise DeltaError(f"there is no text of the kind {kind!r}; there is {', '.join(self.texts)}")
+            raise DeltaError(f"there is no text of the kind {kind!r}; there are {sorted(self.texts)}")
         try:
             return token_blocks(self.texts[kind], self.finetuned.tokenizer, window, at_most=sequences)
         except CorpusError as error:
@@ -153,9 +153,10 @@ def load_subject(sources: Sources, items: int = 400, text: str = "", checkout: C
     pair, recipe = take_pair(base, finetuned), sources.recipe
     if recipe is None:
         rows, texts = _continuations(text, items, checkout)
-        return Subject(sources, base, finetuned, pair, None, rows, texts | {"task": texts["plain"]})
+        texts |= {"task": texts["plain"], "task, held out": texts["plain, held out"]}
+        return Subject(sources, base, finetuned, pair, None, rows, texts)
     task = tasks.make_task(recipe.task, recipe.items, items, recipe.seed)
-    texts = _base_text(recipe, checkout) | {"task": _joined(task.train)}
+    texts = {"task": _joined(task.train), "task, held out": _joined(task.test)} | _base_text(recipe, checkout)
     return Subject(sources, base, finetuned, pair, task.name, list(task.test), texts)
 
 

@@ -1,10 +1,10 @@
 """Many plans for one pair, each given the same true bytes, each measured in the same ways.
 
-    trials = Trials(subject, calibration, held_out, ratio=1 / 16, options=options_of("rank"))
+    trials = Trials(subject, calibration, held_out, plain, ratio=1 / 16, options=SCALES["rank"])
     score = trials.measure(trials.rule("8:2,3:32,2:rest"))
-    score.divergence, score.output_error, score.true_bytes
+    score.divergence, score.output_error, score.perplexity, score.true_bytes
 
-Items come in two halves: the first is there to choose plans by, the second to report what was chosen.
+Items and plain text come in two halves: the first is there to choose plans by, the second to report what was chosen.
 """
 
 import copy
@@ -49,6 +49,8 @@ class PlanScore:
         chosen_by: KL(fine-tune || model) on the first half of the items, in nats an answer token.
         divergence: The same on the second half.
         output_error: Mean over matrices of the relative squared error at their outputs, on held-out text.
+        perplexity_chosen_by: On the first half of the plain text.
+        perplexity: On the second half.
         seconds: Processor time of the compression.
     """
 
@@ -59,6 +61,8 @@ class PlanScore:
     chosen_by: float
     divergence: float
     output_error: float
+    perplexity_chosen_by: float
+    perplexity: float
     seconds: float = field(repr=False)
 
 
@@ -69,6 +73,7 @@ class Trials:
         subject: The pair.
         calibration: Token blocks.
         held_out: Token blocks on which activations are compared.
+        plain: Token blocks of the base's own kind of text.
         ratio: alpha.
         options: How.
         like: A plan whose true bytes are the budget; None: 16 alpha m n bits.
@@ -82,13 +87,15 @@ class Trials:
         subject: Subject,
         calibration: torch.Tensor,
         held_out: torch.Tensor,
+        plain: torch.Tensor,
         ratio: float,
         options: CompressOptions = SCALES["row"],
         like: str | None = None,
     ) -> None:
         self.subject, self.ratio, self.options, self.like = subject, ratio, options, like
         self.scores: dict[tuple[str, CompressOptions], PlanScore] = {}
-        self._calibration = calibration
+        self._calibration, self._plain = calibration, plain
+        self._matrices: dict[tuple[str, CompressOptions], dict[str, CompressedMatrix]] = {}
         model, pair = subject.finetuned.model, subject.pair
         self._reference = answer_states(model, subject.finetuned.tokenizer, subject.items)
         self._deltas = dict(pair.deltas())
@@ -115,23 +122,24 @@ class Trials:
                 return rule
         raise problem
 
-    def compress(self, rule: Rule, options: CompressOptions | None = None) -> dict[str, CompressedMatrix]:
-        """Return the compressed matrices of all projections."""
-        matrices: dict[str, CompressedMatrix] = {}
-        blocks = compress_blocks(
-            self.subject.pair, self.subject.finetuned, rule, self.ratio, self._calibration, options or self.options
-        )
-        for found in blocks:
-            matrices |= found
-        return matrices
+    def matrices(self, rule: Rule, options: CompressOptions | None = None) -> dict[str, CompressedMatrix]:
+        """Return the compressed matrices of all projections, compressing only if that was not done before."""
+        options = options or self.options
+        key = (str(rule), options)
+        if key not in self._matrices:
+            subject, found = self.subject, {}
+            for block in compress_blocks(subject.pair, subject.finetuned, rule, self.ratio, self._calibration, options):
+                found |= block
+            self._matrices[key] = found
+        return self._matrices[key]
 
     def measure(self, rule: Rule, options: CompressOptions | None = None) -> PlanScore:
-        """Return what a plan comes to, compressing only if it was not measured before."""
+        """Return what a plan comes to, measuring only what was not measured before."""
         options = options or self.options
         key = (str(rule), options)
         if key not in self.scores:
             started = time.process_time()
-            matrices = self.compress(rule, options)
+            matrices = self.matrices(rule, options)
             self.scores[key] = self._score(str(rule), matrices, time.process_time() - started)
         return self.scores[key]
 
@@ -151,9 +159,10 @@ class Trials:
         """Return KL(fine-tune || model) on the first and on the second half of the items."""
         return halves(answer_divergence(self._reference, model))
 
-    def perplexity(self, model: "PreTrainedModel", blocks: torch.Tensor) -> float:
-        """Return a model's perplexity on token blocks."""
-        return measure_quality(model, blocks).perplexity
+    def perplexity(self, model: "PreTrainedModel") -> tuple[float, float]:
+        """Return a model's perplexity on the first and on the second half of the plain text."""
+        one, other = self._plain.tensor_split(2)
+        return measure_quality(model, one).perplexity, measure_quality(model, other).perplexity
 
     def accuracy(self, model: "PreTrainedModel") -> float | None:
         """Return the share of the second half of the items that a model answers rightly; None without a task."""
@@ -164,7 +173,9 @@ class Trials:
         return score_answers(model, subject.finetuned.tokenizer, subject.task, items).accuracy
 
     def _score(self, rule: str, matrices: dict[str, CompressedMatrix], seconds: float) -> PlanScore:
-        first, second = self.divergence(self.model(matrices))
+        model = self.model(matrices)
+        first, second = self.divergence(model)
+        perplexity_chosen_by, perplexity = self.perplexity(model)
         true_bytes = sum(matrix.true_bytes for matrix in matrices.values())
         return PlanScore(
             rule=rule,
@@ -174,6 +185,8 @@ class Trials:
             chosen_by=first,
             divergence=second,
             output_error=mean_output_error(self._deltas, matrices, self._moments),
+            perplexity_chosen_by=perplexity_chosen_by,
+            perplexity=perplexity,
             seconds=seconds,
         )
 
@@ -193,19 +206,14 @@ def named_plan(name: str, first: str, second: str) -> str:
     return ",".join([*groups, f"{last}:rest"])
 
 
-def searched(trials: Trials, judge: Callable[[PlanScore, Rule], float]) -> Callable[[PlanRule], float]:
+def searched(trials: Trials, judge: Callable[[PlanScore], float]) -> Callable[[PlanRule], float]:
     """Return the score that the searches of `search` ask for: a plan made to fit, measured, and judged.
 
     Args:
         trials: Where it is measured.
-        judge: From what was measured, and the rule, to a number of which higher is better.
+        judge: From what was measured to a number of which higher is better.
     """
-
-    def score(rule: PlanRule) -> float:
-        fitting = trials.rule(str(rule))
-        return judge(trials.measure(fitting), fitting)
-
-    return score
+    return lambda rule: judge(trials.measure(trials.rule(str(rule))))
 
 
 def halves(divergence: Divergence) -> tuple[float, float]:

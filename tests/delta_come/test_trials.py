@@ -1,8 +1,12 @@
 """Plans at equal true bytes on a pair that is trained in a second."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from lib.delta_come.allocation import MarginalGain
+from lib.delta_come.choices import by_rule, by_search
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.search import greedy_search
 from lib.delta_come.trials import SCALES, Trials, halves, named_plan, searched
@@ -13,8 +17,8 @@ RATIO = 1 / 4
 
 @pytest.fixture(scope="module")
 def trials(subject):
-    calibration, held_out = subject.blocks("task", 16, 8), subject.blocks("plain", 16, 8)
-    return Trials(subject, calibration, held_out, RATIO, SCALES["rank"])
+    calibration, held_out = subject.blocks("task", 16, 8), subject.blocks("task, held out", 16, 8)
+    return Trials(subject, calibration, held_out, subject.blocks("plain, held out", 16, 8), RATIO, SCALES["rank"])
 
 
 def test_every_plan_stays_within_the_same_bytes(trials):
@@ -34,7 +38,7 @@ def test_ranks_that_do_not_fit_are_refused(trials):
 
 def test_nothing_is_compressed_twice(trials, monkeypatch):
     score = trials.measure(trials.rule("4:rest"))
-    monkeypatch.setattr(trials, "compress", None)
+    monkeypatch.setattr(trials, "matrices", None)
     assert trials.measure(trials.rule("4:rest")) is score
 
 
@@ -56,17 +60,37 @@ def test_no_delta_is_further_from_the_fine_tune_than_most_of_it(trials):
 
 
 def test_a_search_scores_plans_that_were_made_to_fit(trials):
-    found = greedy_search(searched(trials, lambda score, _rule: -score.chosen_by), [8, 3], "1", "1")
-    assert found.best.score == max(
-        -score.chosen_by for score in trials.scores.values() if score.rule == found.best.plan
-    )
+    found = greedy_search(searched(trials, lambda score: -score.chosen_by), [8, 3], "1", "1")
+    assert found.best.score == -trials.measure(trials.rule(found.best.plan)).chosen_by
     assert {trial.stage for trial in found.trials} >= {"single"}
 
 
-def test_accuracy_is_that_of_the_second_half(trials, subject):
-    assert trials.accuracy(subject.finetuned.model) * 6 == pytest.approx(
-        round(trials.accuracy(subject.finetuned.model) * 6)
+def test_accuracy_is_that_of_the_second_half(trials, subject, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "lib.delta_come.trials.score_answers",
+        lambda _model, _tokenizer, task, items: asked.append((task, items)) or SimpleNamespace(accuracy=0.5),
     )
+    assert trials.accuracy(subject.finetuned.model) == 0.5
+    assert asked == [("chains", subject.items[6:])]
+
+
+def test_both_halves_of_the_plain_text_are_read(trials, subject):
+    one, other = trials.perplexity(subject.base.model)
+    assert 1 < one != other > 1
+
+
+def test_a_search_ends_at_its_best_plan(trials):
+    found = greedy_search(searched(trials, lambda score: -score.chosen_by), [8, 3], "1", "1")
+    choice = by_search(trials, "greedy", found)
+    assert choice.score.chosen_by == -found.best.score
+    assert choice.compressions == sum(trial.score is not None for trial in found.trials)
+
+
+def test_an_allocation_takes_one_compression_of_the_same_bytes(trials):
+    choice = by_rule(trials, "marginal gain", MarginalGain())
+    assert choice.compressions == 1
+    assert 0.8 * RATIO < choice.score.ratio <= RATIO
 
 
 def test_halves_weigh_items_by_their_tokens():
