@@ -5,6 +5,7 @@ pair = take_pair(sources.base, sources.finetuned)                   # enough for
 subject = load_subject(sources, items=300)                          # models, text, and items to compare them on
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,6 +134,31 @@ class Subject:
             return token_blocks(self.texts[kind], self.finetuned.tokenizer, window, at_most=sequences)
         except CorpusError as error:
             raise DeltaError(f"the {kind} text does not fill a window: {error}") from error
+
+
+def only_last_blocks(subject: Subject, blocks: int) -> Subject:
+    """Return a subject of which only the last blocks changed: the base has the fine-tune's projections in the others.
+
+    So a large model can be compressed again and again in a part of the time; a delta of zero takes no bytes.
+
+    Args:
+        subject: The pair; its models are left as they are.
+        blocks: How many; 0: all of them, and nothing is changed.
+    """
+    import torch
+
+    from lib.delta_come.delta import take_pair
+
+    if not blocks:
+        return subject
+    first = int(subject.pair.base.config["num_hidden_layers"]) - blocks
+    model = copy.deepcopy(subject.base.model)
+    with torch.no_grad():
+        for name in subject.pair.projections:
+            if int(name.split(".layers.")[1].split(".")[0]) < first:
+                model.get_parameter(name).copy_(subject.finetuned.model.get_parameter(name))
+    base = replace(subject.base, name=f"{subject.base.name}, all but {blocks} blocks fine-tuned", model=model)
+    return replace(subject, base=base, pair=take_pair(base, subject.finetuned))
 
 
 def load_subject(sources: Sources, items: int = 400, text: str = "", checkout: Checkout = Checkout()) -> Subject:

@@ -43,9 +43,9 @@ class PlanScore:
 
     Attributes:
         rule: As text.
-        plan: Of the first matrix.
+        plan: Of the first matrix that changed.
         true_bytes: Of all matrices, scales, zeros and singular values counted.
-        ratio: Of the bytes that those matrices take in 16 bits.
+        ratio: Of the bytes that the matrices that changed take in 16 bits.
         chosen_by: KL(fine-tune || model) on the first half of the items, in nats an answer token.
         divergence: The same on the second half.
         output_error: Mean over matrices of the relative squared error at their outputs, on held-out text.
@@ -98,8 +98,8 @@ class Trials:
         self._matrices: dict[tuple[str, CompressOptions], dict[str, CompressedMatrix]] = {}
         model, pair = subject.finetuned.model, subject.pair
         self._reference = answer_states(model, subject.finetuned.tokenizer, subject.items)
-        self._deltas = dict(pair.deltas())
-        self._moments = input_moments(model, pair.projections, held_out)
+        self._deltas = {name: delta for name, delta in pair.deltas() if delta.any()}
+        self._moments = input_moments(model, list(self._deltas), held_out)
         self._model = copy.deepcopy(model)
 
     def rule(self, text: str) -> EqualBytes:
@@ -179,7 +179,7 @@ class Trials:
         true_bytes = sum(matrix.true_bytes for matrix in matrices.values())
         return PlanScore(
             rule=rule,
-            plan=_plan_text(next(iter(matrices.values()))),
+            plan=_plan_text(matrices[next(iter(self._deltas))]),
             true_bytes=true_bytes,
             ratio=true_bytes / sum(2 * delta.numel() for delta in self._deltas.values()),
             chosen_by=first,

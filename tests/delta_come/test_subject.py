@@ -6,9 +6,11 @@ import pytest
 
 from lib import artifacts
 from lib.checkout import Checkout
+from lib.delta_come.compress import compress_delta
 from lib.delta_come.delta import take_pair
 from lib.delta_come.errors import DeltaError
-from lib.delta_come.subject import Sources, find_sources, load_subject
+from lib.delta_come.subject import Sources, Subject, find_sources, load_subject, only_last_blocks
+from lib.models import LoadedModel
 
 
 def test_a_tiny_base_takes_no_fine_tune_of_the_readers():
@@ -41,7 +43,7 @@ def test_tiny_pairs_count_as_one_model(subject):
 
 
 def test_text_of_an_unknown_kind_is_refused(subject):
-    with pytest.raises(DeltaError, match="there are .*task"):
+    with pytest.raises(DeltaError, match=r"there are .*task"):
         subject.blocks("poems", 16, 4)
 
 
@@ -62,3 +64,15 @@ def test_ones_own_pair_is_compared_on_how_texts_go_on(subject, tmp_path, monkeyp
 def test_the_folders_are_a_pair(subject):
     pair = take_pair(Path(subject.sources.base), Path(subject.sources.finetuned))
     assert pair.projections == subject.pair.projections
+
+
+def test_a_part_of_the_blocks_is_all_that_is_left_to_compress(base, finetuned, blocks):
+    models = (LoadedModel(name, Path(name), each, None) for name, each in (("base", base), ("tuned", finetuned)))
+    before, after = models
+    whole = Subject(None, before, after, take_pair(before, after), None, (), {})
+    part = only_last_blocks(whole, 1)
+    changed = [name for name, delta in part.pair.deltas() if delta.any()]
+    assert changed == [name for name in whole.pair.projections if ".layers.1." in name]
+    assert all(delta.any() for _, delta in whole.pair.deltas())
+    matrices = compress_delta(part.base, part.finetuned, "8:1,3:rest", 1 / 4, blocks).matrices
+    assert [name for name, matrix in matrices.items() if matrix.true_bytes] == changed
