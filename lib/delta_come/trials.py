@@ -9,7 +9,7 @@ Items and plain text come in two halves: the first is there to choose plans by, 
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -121,6 +121,16 @@ class Trials:
             else:
                 return rule
         raise problem
+
+    def fitting(self, plans: Mapping[str, str]) -> dict[str, EqualBytes]:
+        """Return the rules of those plans that fit, by name."""
+        rules = {}
+        for name, text in plans.items():
+            try:
+                rules[name] = self.rule(text)
+            except DeltaError:
+                continue
+        return rules
 
     def matrices(self, rule: Rule, options: CompressOptions | None = None) -> dict[str, CompressedMatrix]:
         """Return the compressed matrices of all projections, compressing only if that was not done before."""

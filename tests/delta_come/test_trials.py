@@ -36,6 +36,10 @@ def test_ranks_that_do_not_fit_are_refused(trials):
         trials.rule("8:50,2:rest")
 
 
+def test_plans_that_do_not_fit_are_left_out(trials):
+    assert list(trials.fitting({"few": "3:rest", "too many": "8:50,2:rest"})) == ["few"]
+
+
 def test_nothing_is_compressed_twice(trials, monkeypatch):
     score = trials.measure(trials.rule("4:rest"))
     monkeypatch.setattr(trials, "matrices", None)
