@@ -1,9 +1,17 @@
-"""What a way to choose the bits ended at, and what it took to get there."""
+"""What a way to choose the bits ended at, and what it took to get there.
 
+found = greedy_search(searched(trials, lambda score: -score.chosen_by))
+by_search(trials, "greedy", found).score.divergence
+by_rule(trials, "marginal gain", MarginalGain()).score.divergence
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from lib.delta_come.errors import DeltaError
 from lib.delta_come.matrices import Rule
 from lib.delta_come.options import CompressOptions
+from lib.delta_come.plan import PlanRule
 from lib.delta_come.search import Search
 from lib.delta_come.trials import PlanScore, Trials
 
@@ -48,3 +56,28 @@ def by_rule(trials: Trials, name: str, rule: Rule, options: CompressOptions | No
     score = trials.measure(rule, options)
     accuracy = trials.accuracy(trials.model(trials.matrices(rule, options)))
     return Choice(name, str(rule), score, accuracy, 1, score.seconds)
+
+
+def named_plan(name: str, first: str, second: str) -> str:
+    """Return the plan that a name such as "8+3+2" stands for: "8:2,3:32,2:rest" with `first` 2 and `second` 32.
+
+    Args:
+        name: Widths, joined by plus signs; one to three.
+        first: Ranks, or share of the budget such as "0.8%", of the first of several widths.
+        second: The same of the second of three.
+    """
+    *kept, last = name.split("+")
+    if len(kept) > 2:
+        raise DeltaError(f"a plan is named by one to three widths such as 8+3+2, got {name!r}")
+    groups = [f"{bits}:{ranks}" for bits, ranks in zip(kept, (first, second), strict=False)]
+    return ",".join([*groups, f"{last}:rest"])
+
+
+def searched(trials: Trials, judge: Callable[[PlanScore], float]) -> Callable[[PlanRule], float]:
+    """Return the score that the searches of `search` ask for: a plan made to fit, measured, and judged.
+
+    Args:
+        trials: Where it is measured.
+        judge: From what was measured to a number of which higher is better.
+    """
+    return lambda rule: judge(trials.measure(trials.rule(str(rule))))

@@ -9,7 +9,7 @@ Items and plain text come in two halves: the first is there to choose plans by, 
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -199,31 +199,6 @@ class Trials:
             perplexity=perplexity,
             seconds=seconds,
         )
-
-
-def named_plan(name: str, first: str, second: str) -> str:
-    """Return the plan that a name such as "8+3+2" stands for: "8:2,3:32,2:rest" with `first` 2 and `second` 32.
-
-    Args:
-        name: Widths, joined by plus signs; one to three.
-        first: Ranks, or share of the budget such as "0.8%", of the first of several widths.
-        second: The same of the second of three.
-    """
-    *kept, last = name.split("+")
-    if len(kept) > 2:
-        raise DeltaError(f"a plan is named by one to three widths such as 8+3+2, got {name!r}")
-    groups = [f"{bits}:{ranks}" for bits, ranks in zip(kept, (first, second), strict=False)]
-    return ",".join([*groups, f"{last}:rest"])
-
-
-def searched(trials: Trials, judge: Callable[[PlanScore], float]) -> Callable[[PlanRule], float]:
-    """Return the score that the searches of `search` ask for: a plan made to fit, measured, and judged.
-
-    Args:
-        trials: Where it is measured.
-        judge: From what was measured to a number of which higher is better.
-    """
-    return lambda rule: judge(trials.measure(trials.rule(str(rule))))
 
 
 def halves(divergence: Divergence) -> tuple[float, float]:

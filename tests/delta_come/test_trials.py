@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lib.delta_come.allocation import MarginalGain
-from lib.delta_come.choices import by_rule, by_search
+from lib.delta_come.choices import by_rule, by_search, named_plan, searched
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.search import greedy_search
-from lib.delta_come.trials import SCALES, Trials, halves, named_plan, searched
+from lib.delta_come.trials import SCALES, Trials, halves
 from lib.models.answer_divergence import Divergence
 
 RATIO = 1 / 4
