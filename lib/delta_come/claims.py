@@ -1,8 +1,11 @@
 """What Delta-CoMe claims (Ping et al., NeurIPS 2024, arXiv 2406.08903), and how each claim is judged here.
 
-None is measured yet: each row says what it waits for. C16 is about vision-language models, of which there is none here.
+C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03. What is not measured yet says what it waits for. C16 is
+about vision-language models, of which there is none here.
 """
 
+from lib.delta_come import judges_bits, judges_spectrum
+from lib.delta_come.metrics import ChooseTheBits, CompressOneLayer, LookAtTheSpectrum
 from lib.ledger import Claim, Part
 
 _S = "SmolLM2-135M fine-tuned here"
@@ -20,7 +23,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="% of the energy",
         paper_scale="one 4096-wide delta, a curve without numbers",
         scale=f"{_S}, against shuffled deltas; {_T}",
-        parts=(Part("spectrum", None, None, "needs the spectra of real deltas"),),
+        parts=(Part("spectrum", LookAtTheSpectrum, judges_spectrum.long_tailed, "needs a run of notebook 01"),),
     ),
     Claim(
         id="delta_come.C2",
@@ -70,7 +73,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="KL, activation error",
         paper_scale="WizardMath-7B on GSM8K; the order only",
         scale=f"{_S} and {_T}; fixed ranks and shares of the budget",
-        parts=(Part("number of precisions", None, None, _PLANS),),
+        parts=(Part("number of precisions", ChooseTheBits, judges_bits.more_precisions_are_better, _PLANS),),
     ),
     Claim(
         id="delta_come.C7",
@@ -80,7 +83,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="bits",
         paper_scale="WizardMath-7B on GSM8K",
         scale=f"16, 8, 4, 3 and 2 bits, {_S} and {_T}",
-        parts=(Part("single precisions", None, None, _PLANS),),
+        parts=(Part("single precisions", ChooseTheBits, judges_bits.three_bits_are_best, _PLANS),),
     ),
     Claim(
         id="delta_come.C8",
@@ -140,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="perplexity, recovered share",
         paper_scale="7B; the order only",
         scale="search, greedy choice and exact allocation on one fine-tune",
-        parts=(Part("search", None, None, _PLANS + ", searched and greedy"),),
+        parts=(Part("search", ChooseTheBits, judges_bits.searching_is_better, _PLANS + ", searched and greedy"),),
     ),
     Claim(
         id="delta_come.C14",
@@ -180,6 +183,6 @@ CLAIMS: tuple[Claim, ...] = (
         unit="differing bytes",
         paper_scale="an argument",
         scale="the same pair compressed twice",
-        parts=(Part("determinism", None, None, "needs two artifacts of one pair"),),
+        parts=(Part("determinism", CompressOneLayer, judges_spectrum.deterministic, "needs a run of notebook 02"),),
     ),
 )

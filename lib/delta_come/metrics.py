@@ -38,3 +38,119 @@ class FineTuneAModel(Metrics):
     bf16_noise: dict[str, float] = field(default_factory=dict)
     steps: dict[str, float] = field(default_factory=dict)
     seconds: float = timing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookAtTheSpectrum(Metrics):
+    """01_look_at_the_spectrum: singular values of every delta of a pair, beside the same matrices with random signs.
+
+    Dictionaries are by type of projection (q, k, v, o, gate, up, down), means over blocks, if nothing else is said.
+
+    Attributes:
+        pair: What was looked at.
+        task: What was learnt; "" where that is not known.
+        regime: "small" or "large"; "" for a pair of the reader's own.
+        seed: Of the signs, and of a pair that was trained here.
+        matrices: Number of deltas that are not zero.
+        head: Share of the energy in the first 3 % of the directions.
+        control_head: The same with random signs.
+        tail: Share of the directions that 95 % of the energy need.
+        control_tail: The same with random signs.
+        structured: Mean number of directions stronger than the strongest with random signs, over that of all.
+        divergence: KL(fine-tune || model) by the share of directions that are kept exactly; 0 is the base.
+    """
+
+    pair: str
+    task: str
+    regime: str
+    seed: int
+    matrices: int
+    head: dict[str, float]
+    control_head: dict[str, float]
+    tail: dict[str, float]
+    control_tail: dict[str, float]
+    structured: dict[str, float]
+    divergence: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressOneLayer(Metrics):
+    """02_compress_one_layer: the method on one matrix, step by step, and a whole pair compressed twice.
+
+    Attributes:
+        pair: What was compressed.
+        regime: "small" or "large"; "" for a pair of the reader's own.
+        seed: Of a pair that was trained here.
+        matrix: The weight's name.
+        outputs: m.
+        inputs: n.
+        nominal: What the codes take, over 16 bits a weight.
+        true: All that is stored for the matrix, over 16 bits a weight.
+        output_error: Relative squared error at the layer's outputs on held-out text, by variant.
+        weight_error: Relative squared error of the weights, by variant.
+        true_by_variant: As `true`, by variant.
+        differing_bytes: Between the files of two compressions of the whole pair.
+        file_bytes: Of one of them.
+    """
+
+    pair: str
+    regime: str
+    seed: int
+    matrix: str
+    outputs: int
+    inputs: int
+    nominal: float
+    true: float
+    output_error: dict[str, float]
+    weight_error: dict[str, float]
+    true_by_variant: dict[str, float]
+    differing_bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseTheBits(Metrics):
+    """03_choose_the_bits: one pair, many plans of the same true bytes, and four ways to choose one.
+
+    Plans are named by their widths, such as "8+3+2". KL is that of the fine-tune to the compressed model, in nats an
+    answer token.
+
+    Attributes:
+        pair: What was compressed.
+        task: What was learnt; "" where that is not known.
+        regime: "small" or "large"; "" for a pair of the reader's own.
+        shape: Of a tiny model.
+        seed: Of a tiny pair, and of the searches.
+        scales: Whose the scales of U are: "row", as the paper, or "rank".
+        ratio: alpha, all bytes counted.
+        chosen_by: KL on the items that plans are chosen by, by plan.
+        divergence: KL on the other items, by plan; "base" is no delta at all.
+        output_error: Mean relative squared error at the layers' outputs, by plan.
+        true_bytes: By plan.
+        chosen: "search: plan" of each search.
+        found_divergence: KL on the other items, by search.
+        found_output_error: As `output_error`, by search.
+        found_perplexity: On held-out plain text, by search; also of "base" and "fine-tune".
+        found_accuracy: Share of the other items answered rightly, as `found_perplexity`.
+        compressions: How many each search took.
+        seconds: Processor time of each search.
+    """
+
+    pair: str
+    task: str
+    regime: str
+    shape: str
+    seed: int
+    scales: str
+    ratio: float
+    chosen_by: dict[str, float]
+    divergence: dict[str, float]
+    output_error: dict[str, float]
+    true_bytes: dict[str, float]
+    chosen: tuple[str, ...] = ()
+    found_divergence: dict[str, float] = field(default_factory=dict)
+    found_output_error: dict[str, float] = field(default_factory=dict)
+    found_perplexity: dict[str, float] = field(default_factory=dict)
+    found_accuracy: dict[str, float] = field(default_factory=dict)
+    compressions: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = timing()  # noqa: RUF009, makes a field

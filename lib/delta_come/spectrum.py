@@ -108,6 +108,8 @@ def decompose(delta: torch.Tensor, ranks: int | None = None, method: Method = "a
         seed: Of the randomised start.
     """
     delta = delta.float()
+    if not delta.any():
+        return Decomposition(delta.new_zeros(len(delta), 0), delta.new_zeros(0), delta.new_zeros(0, delta.shape[1]))
     wanted = min(delta.shape) if ranks is None else min(ranks, *delta.shape)
     chosen = _choose(delta.shape, wanted) if method == "auto" else method
     if chosen == "randomised":

@@ -3,6 +3,8 @@ import copy
 import pytest
 import torch
 
+from lib import artifacts
+from lib.checkout import Checkout
 from lib.models.tiny import TinyRecipe, build_tiny
 
 VOCABULARY = 64
@@ -63,3 +65,20 @@ def hessian_of(inputs):
 def output_error(delta, approximation, inputs):
     """Relative squared error at the layer's outputs."""
     return (((delta - approximation) @ inputs.T).square().sum() / (delta @ inputs.T).square().sum()).item()
+
+
+@pytest.fixture(scope="session")
+def subject(tmp_path_factory):
+    """A pair that was trained for a few steps, with its task and its texts."""
+    from lib.delta_come.subject import Sources, load_subject
+    from lib.models import finetuning
+
+    shape = finetuning.TinyShape(width=32, blocks=1, inner=48, heads=2, key_heads=1)
+    settings = {"steps": 12, "batch": 8, "learning_rate": 2e-2, "items": 60, "warmup": 2}
+    base = finetuning.TinyBase(shape=shape, **settings)
+    recipe = finetuning.FineTuneRecipe(base=base, task="chains", regime="large", **settings)
+    store = Checkout(tmp_path_factory.mktemp("checkout"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(artifacts.STORE, raising=False)  # a store of its own
+        folders = finetuning.base_folder(base, store), finetuning.finetuned_folder(recipe, store)
+        return load_subject(Sources("a pair", *folders, recipe, "tiny"), items=12)
