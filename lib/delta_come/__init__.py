@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lib.delta_come.allocation import MarginalGain
     from lib.delta_come.artifact import Artifact, in_memory
     from lib.delta_come.calibration import calibration_blocks
-    from lib.delta_come.compress import compress_blocks, compress_delta
     from lib.delta_come.compression import compress
     from lib.delta_come.delta import Pair, take_pair
     from lib.delta_come.equal_bytes import EqualBytes
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from lib.delta_come.files import load, save
     from lib.delta_come.merging import apply
     from lib.delta_come.options import CompressOptions
+    from lib.delta_come.sequential import compress_blocks, compress_delta
     from lib.delta_come.serving import ServedModel, attach
     from lib.delta_come.synthetic import matrix_shapes, synthetic_delta
     from lib.delta_come.tenants import tenant_bytes
@@ -84,8 +84,8 @@ _PLACES = {
     "attach": "serving",
     "calibration_blocks": "calibration",
     "compress": "compression",
-    "compress_blocks": "compress",
-    "compress_delta": "compress",
+    "compress_blocks": "sequential",
+    "compress_delta": "sequential",
     "in_memory": "artifact",
     "load": "files",
     "matrix_shapes": "synthetic",

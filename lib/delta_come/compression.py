@@ -64,8 +64,8 @@ def compress(
             for the plan, the text is too short, or the file cannot be written.
         ModelError: One of the two cannot be read.
     """
-    from lib.delta_come.compress import compress_blocks, count_blocks
     from lib.delta_come.delta import take_pair
+    from lib.delta_come.sequential import compress_blocks, count_blocks
 
     out, ratio = check_target(out), parse_ratio(ratio)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan

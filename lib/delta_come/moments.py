@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lib.delta_come.compress import _in_sets
+from lib.delta_come.sequential import _in_sets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

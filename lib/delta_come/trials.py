@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lib.delta_come.compress import compress_blocks
 from lib.delta_come.equal_bytes import EqualBytes
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.factors import CompressedMatrix
@@ -23,6 +22,7 @@ from lib.delta_come.matrices import Rule
 from lib.delta_come.moments import input_moments, mean_output_error
 from lib.delta_come.options import CompressOptions
 from lib.delta_come.plan import Plan, PlanRule, RulePart
+from lib.delta_come.sequential import compress_blocks
 from lib.delta_come.subject import Subject
 from lib.models.answer_divergence import Divergence, answer_divergence, answer_states
 from lib.models.answering import score_answers

@@ -1,8 +1,10 @@
 import copy
+from importlib import import_module
 
 import pytest
 import torch
 
+import lib.delta_come
 from lib.delta_come import compression
 from lib.delta_come.compression import compress, parse_ratio
 from lib.delta_come.errors import DeltaError
@@ -71,7 +73,7 @@ def test_a_resumed_compression_gives_the_same_file_bit_for_bit(pair, stopped, tm
 
 
 def test_a_resumed_compression_does_not_do_finished_blocks_again(pair, stopped, monkeypatch):
-    from lib.delta_come import compress as method
+    from lib.delta_come import sequential as method
 
     done, plain = [], method._compress_block
     monkeypatch.setattr(method, "_compress_block", lambda *given: done.append(given) or plain(*given))
@@ -184,3 +186,9 @@ def test_a_model_alone_has_no_tokenizer_for_text(pair, tmp_path):
 def test_a_window_longer_than_the_tokens_is_refused(pair, tmp_path):
     with pytest.raises(DeltaError, match="at least one window: got 100 tokens and windows of 512"):
         run(pair, tmp_path / "a.safetensors", calibration=None, tokens=100)
+
+
+def test_the_rooms_compress_is_the_function_whatever_was_imported_before():
+    for name in ("sequential", "compression", "files"):
+        import_module(f"lib.delta_come.{name}")
+    assert lib.delta_come.compress is compress

@@ -6,9 +6,9 @@ import pytest
 
 from lib import artifacts
 from lib.checkout import Checkout
-from lib.delta_come.compress import compress_delta
 from lib.delta_come.delta import take_pair
 from lib.delta_come.errors import DeltaError
+from lib.delta_come.sequential import compress_delta
 from lib.delta_come.subject import Sources, Subject, find_sources, load_subject, only_last_blocks
 from lib.models import LoadedModel
 
