@@ -74,8 +74,8 @@ def compensate(
         raise ValueError(f"{name} is {m} x {n} and needs a Hessian [{n}, {n}], got {list(hessian.shape)}")
     if not hessian.isfinite().all():
         raise ValueError(
-            f"the Hessian of {name} holds NaN or infinity, so the layer's inputs on the calibration text do; look for a "
-            "broken weight before that layer, or run the model in fp32"
+            f"the Hessian of {name} holds NaN or infinity, so the layer's inputs on the calibration text do; look "
+            "for a broken weight before that layer, or run the model in fp32"
         )
     H, W = hessian.double().clone(), weight.double().clone()
     dead = H.diagonal() == 0

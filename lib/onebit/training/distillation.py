@@ -66,7 +66,8 @@ def distil(
         folder: Where checkpoints go every `save_every` steps, and where an interrupted training goes on.
 
     Raises:
-        ValueError: Teacher, student and tokens do not fit together, there are too few tokens for a step, or the folder holds another training.
+        ValueError: Teacher, student and tokens do not fit together, there are too few tokens for a step, or the folder
+            holds another training.
         DivergedError: The loss is no number or has grown far beyond its start; the last good checkpoint is kept.
     """
     _check(student, teacher)

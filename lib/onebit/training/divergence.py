@@ -10,13 +10,14 @@ from torch import nn
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# A training has diverged when its mean loss over so many steps is so many times that of its first step.
+# A training has diverged when its mean loss over so many steps is so many times that of its first step. Not sooner:
+# latents of one size cross zero together, about size / rate steps after the start, and the loss then leaps to several
+# times its minimum, with a start near the teacher beyond its first value too, and comes back.
 _WINDOW = 20
-_FACTOR = 2.0
-# Far below the first step's loss there is room for a rise that this does not see. But latents of one size cross zero
-# together, about size / rate steps after the start, and the loss then leaps to several times its minimum and comes back.
-# So a rise above the minimum counts only when it is large and lasts.
-_RISE = 4.0
+_FACTOR = 4.0
+# A smaller rise, above the first step's loss or the lowest window's, counts when it lasts.
+_RISE_ABOVE_FIRST = 2.0
+_RISE_ABOVE_LOWEST = 4.0
 _PATIENCE = 200
 
 
@@ -62,14 +63,12 @@ class LossWatch:
             return None
         now = self._mean
         self._lowest = min(self._lowest, now)
-        self._risen = self._risen + 1 if now > _RISE * self._lowest else 0
+        self._risen = self._risen + 1 if now > self._limit else 0
+        says = f"the loss over the last {_WINDOW} steps is {now:.4g}, at the first step it was {self.first:.4g}"
         if now > _FACTOR * self.first:
-            return f"the loss over the last {_WINDOW} steps is {now:.4g}, at the first step it was {self.first:.4g}"
+            return says
         if self._risen >= _PATIENCE:
-            return (
-                f"the loss over the last {_WINDOW} steps is {now:.4g}, and has been {_RISE:g} times its lowest, "
-                f"{self._lowest:.4g}, for {_PATIENCE} steps"
-            )
+            return f"{says} and at its lowest {self._lowest:.4g}, and it has not come back for {_PATIENCE} steps"
         return None
 
     @property
@@ -77,8 +76,11 @@ class LossWatch:
         """Whether the last steps could turn out to belong to a divergence, so that they make no good checkpoint."""
         if not self._last:
             return False
-        limit = min(_FACTOR * self.first, _RISE * self._lowest)
-        return self._last[-1] > limit or self._mean > limit
+        return max(self._last[-1], self._mean) > self._limit
+
+    @property
+    def _limit(self) -> float:
+        return min(_RISE_ABOVE_FIRST * self.first, _RISE_ABOVE_LOWEST * self._lowest)
 
     @property
     def _mean(self) -> float:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.onebit.baselines import gptq, gptq_matrix, round_to_nearest, row_grid
+from lib.onebit.baselines import gptq, gptq_copy, gptq_matrix, round_to_nearest, row_grid
 
 
 def layer(seed, m=6, n=20, tokens=200):
