@@ -13,6 +13,7 @@ from lib.onebit.contest.measure import Divergence, Score, Sizes, attempt, by_met
 from lib.onebit.contest.methods import METHODS, TRAINED, UNTRAINED, Method, method_named
 from lib.onebit.contest.rates import SWEEP
 from lib.onebit.contest.seeds import Gain, gains, recorded_runs
+from lib.onebit.contest.side_by_side import side_by_side
 from lib.onebit.contest.tuning import TUNING_SEED, sweep
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ladder_of",
     "method_named",
     "recorded_runs",
+    "side_by_side",
     "sizes_of",
     "sweep",
 ]

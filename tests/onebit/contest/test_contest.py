@@ -24,6 +24,7 @@ from lib.onebit.contest import (
     ladder_of,
     measure,
     method_named,
+    side_by_side,
     sizes_of,
     sweep,
 )
@@ -107,6 +108,7 @@ def test_a_given_learning_rate_replaces_the_methods_own(setting, task):
 def test_scores_become_the_fields_of_the_metrics(setting, task):
     found = by_method([dense_score("teacher", setting.model, setting.test, task)])
     assert found.keys() <= {each.name for each in fields(CompareAtEqualBits)}
+    assert found.pop("diverged") == {}
     assert all(set(values) == {"teacher"} for values in found.values())
 
 
@@ -262,3 +264,12 @@ def test_names_of_a_contest_are_checked_before_anything_is_loaded(names, message
     with pytest.raises(ValueError, match=message):
         check_names(*names)
     check_names(["rtn4", "onebit"], ["narrow", "wide"], ["slim", "owner/name"])
+
+
+def test_marks_of_nearly_equal_bits_stand_side_by_side_in_their_order():
+    bits = [2.13, 1.0, 2.12, 2.13, 4.2]
+    places = side_by_side(bits, near=0.1)
+    assert places[1] == 1.0
+    assert places[4] == 4.2
+    assert sorted(places[number] for number in (0, 2, 3)) == pytest.approx([2.0267, 2.1267, 2.2267], abs=1e-3)
+    assert places[2] < places[0] < places[3]

@@ -20,10 +20,8 @@ def test_every_student_that_a_judge_asks_for_is_in_the_tables():
     assert len(asked) > 10
     assert asked <= all_names()
     assert f'"{variants.AT_RELEASED_RATE}"' in source
-    pairs = [
-        f"{name}, {precision}" for name in (variants.ATTENTION, variants.CONTROL) for precision in ("fp32", "bf16")
-    ]
-    assert all(name in all_names() for name in pairs)
+    for name in (variants.ATTENTION, variants.CONTROL):
+        assert {f"{name}, {precision}" for precision in ("fp32", "bf16")} <= all_names()
     assert f'pair = "{variants.ATTENTION}", "{variants.CONTROL}"' in source
 
 
