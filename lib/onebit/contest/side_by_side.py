@@ -1,33 +1,26 @@
 """Places on the axis of bits for marks that would cover one another."""
 
+import math
 from collections.abc import Sequence
+from itertools import count
 
-_NEAR = 0.12  # bits; a mark of 7 points is about so wide in notebook 05's figure
+_WIDTH = 0.1  # bits; a mark of 7 points is about so wide in notebook 05's figure
+_HEIGHT = 0.05  # of the span of log perplexity, likewise
 
 
-def side_by_side(bits: Sequence[float], near: float = _NEAR) -> list[float]:
-    """Return a place for each method, no two nearer than a mark's width; a group keeps its mean and its order.
+def side_by_side(bits: Sequence[float], perplexities: Sequence[float]) -> list[float]:
+    """Return a place for each method's mark: its bits, or as few tenths of a bit aside as uncover it.
 
     Args:
         bits: Stored bits a weight.
-        near: Width of a mark, in bits.
+        perplexities: Drawn on a logarithmic axis.
     """
-    order = sorted(range(len(bits)), key=lambda number: bits[number])
-    groups: list[list[int]] = []
-    for number in order:
-        groups.append([number])
-        while len(groups) > 1 and _first(groups[-1], bits, near) - _last(groups[-2], bits, near) < near - 1e-9:
-            groups[-2:] = [groups[-2] + groups[-1]]  # spreading one group may have pushed it into the one before
-    found = [0.0] * len(bits)
-    for group in groups:
-        for place, number in enumerate(group):
-            found[number] = _first(group, bits, near) + near * place
-    return found
-
-
-def _first(group: Sequence[int], bits: Sequence[float], near: float) -> float:
-    return sum(bits[number] for number in group) / len(group) - near * (len(group) - 1) / 2
-
-
-def _last(group: Sequence[int], bits: Sequence[float], near: float) -> float:
-    return _first(group, bits, near) + near * (len(group) - 1)
+    heights = [math.log(perplexity) for perplexity in perplexities]
+    close = _HEIGHT * (max(heights, default=0) - min(heights, default=0))
+    placed: list[tuple[float, float]] = []
+    for own, height in zip(bits, heights, strict=True):
+        beside = [place for place, other in placed if abs(other - height) <= close]
+        places = (own + side * step * _WIDTH for step in count() for side in (1, -1))
+        # A mark's width counts with a little tolerance: 0.1 + 0.1 - 0.1 is not 0.1.
+        placed.append((next(x for x in places if all(abs(x - other) > 0.99 * _WIDTH for other in beside)), height))
+    return [place for place, _ in placed]
