@@ -10,15 +10,19 @@ readers find it. Without a notebook (a script, a test) it closes the figure and 
 """
 
 import io
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # Okabe & Ito, "Color Universal Design" (2008): eight colours told apart with any colour vision. Yellow stands last,
 # because thin yellow lines vanish on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000", "#F0E442")
+
+_LABELS = 6  # of a logarithmic axis
 
 _DOTS_PER_INCH = 110  # sharp on a laptop's screen; a figure of 7 x 4 inches stays near 40 KB
 
@@ -89,6 +93,30 @@ def paper_value(axes: "Axes", value: float, label: str, horizontal: bool = True)
     else:
         upward = transforms.blended_transform_factory(axes.transData, axes.transAxes)
         axes.text(value, 0.995, f" {label}", transform=upward, ha="left", va="top", color="#444444", fontsize="small")
+
+
+def plain_ticks(side: "Axis") -> None:
+    """Label a logarithmic axis with plain numbers, 50 and not 5 × 10¹, and no more of them than have room.
+
+    Call it when all is drawn: the labels are chosen by what the axis spans.
+
+    Args:
+        side: `axes.xaxis` or `axes.yaxis`.
+    """
+    low, high = sorted(side.get_view_interval())
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in range(1, 10)]
+    shown: list[float] = []
+    for digits in ("123456789", "12345678", "1235", "125", "12", "1"):
+        shown = [tick for tick in ticks if low <= tick <= high and f"{tick:e}"[0] in digits]
+        if len(shown) <= _LABELS:
+            break
+    if len(shown) < 2:  # less than a step of the coarsest kind: even steps, as on a linear axis
+        from matplotlib.ticker import MaxNLocator
+
+        shown = [tick for tick in MaxNLocator(_LABELS - 1).tick_values(low, high) if low <= tick <= high]
+    side.set_ticks(shown, [f"{tick:g}" for tick in shown])
+    side.set_minor_formatter("")
 
 
 def _png(figure: "Figure") -> bytes:

@@ -1,5 +1,7 @@
 """Figures carry alt text and the same figure gives the same bytes."""
 
+from itertools import pairwise
+
 import matplotlib
 import pytest
 
@@ -40,3 +42,16 @@ def test_a_figure_without_alt_text_is_refused():
 
 def test_the_colours_are_eight_and_distinct():
     assert len(set(plotting.COLOURS)) == 8
+
+
+@pytest.mark.parametrize("span", [(36, 210), (0.9, 1100), (19, 95), (101, 118), (50, 90), (0.002, 0.7)])
+def test_plain_ticks_have_room_for_their_labels(span):
+    figure, axes = plt.subplots(figsize=(4, 3))
+    axes.set(xscale="log", xlim=span)
+    plotting.plain_ticks(axes.xaxis)
+    figure.canvas.draw()
+    boxes = [tick.get_window_extent() for tick in axes.get_xticklabels(which="both") if tick.get_text()]
+    boxes.sort(key=lambda box: box.x0)
+    assert 2 <= len(boxes) <= 6
+    assert all(one.x1 < two.x0 for one, two in pairwise(boxes))
+    plt.close(figure)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-_AT_ONCE = 32  # sequences
+_AT_ONCE = 16  # questions
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,28 @@ def choose(model: "PreTrainedModel", task: ChoiceTask) -> "torch.Tensor":
     """Return which choice a model takes for each question, [questions]."""
     import torch
 
-    questions, choices, length = task.choices.shape
-    contexts = task.contexts[:, None].expand(-1, choices, -1)
-    sequences = torch.cat([contexts, task.choices], dim=2).flatten(0, 1)
     scores = []
     with torch.inference_mode():
-        for part in sequences.split(_AT_ONCE):
-            ids = part.to(model.device).long()
-            logits = model(ids, use_cache=False).logits[:, -length - 1 : -1].float()
-            likelihoods = logits.log_softmax(-1).gather(-1, ids[:, -length:, None])
-            scores.append(likelihoods.mean(dim=(1, 2)).cpu())
-    return torch.cat(scores).view(questions, choices).argmax(-1)
+        for contexts, choices in zip(task.contexts.split(_AT_ONCE), task.choices.split(_AT_ONCE), strict=True):
+            scores.append(_likelihoods(model, contexts.to(model.device).long(), choices.to(model.device).long()).cpu())
+    return torch.cat(scores).argmax(-1)
+
+
+def _likelihoods(model: "PreTrainedModel", contexts: "torch.Tensor", choices: "torch.Tensor") -> "torch.Tensor":
+    """Return the mean log-likelihood a token of each choice, [questions, choices].
+
+    A context is read once for all of its choices: with 112 tokens before 4 times 16, a third of the work.
+    """
+    import torch
+
+    count, endings = choices.shape[1], choices.flatten(0, 1)  # [questions * choices, continuation]
+    read = model(contexts, use_cache=True, logits_to_keep=1)
+    first = read.logits[:, -1:].repeat_interleave(count, 0)
+    cache = read.past_key_values
+    cache.batch_repeat_interleave(count)
+    rest = model(endings, past_key_values=cache, use_cache=True).logits[:, :-1]
+    likelihoods = torch.cat([first, rest], 1).float().log_softmax(-1).gather(-1, endings[..., None])
+    return likelihoods.mean(dim=(1, 2)).view(-1, count)
 
 
 def choice_accuracy(model: "PreTrainedModel", task: ChoiceTask) -> float:

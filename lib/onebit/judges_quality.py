@@ -1,7 +1,8 @@
 """Verdicts on what a trained OneBit model is worth: C7 to C10, C18, C19, from runs over teachers and seeds.
 
 Every judge takes what there is. A claim about any model is judged on each teacher by itself, and the worst decides;
-intervals are over seeds. Of a teacher that was distilled with several budgets, the largest counts.
+intervals are over seeds. Of a teacher that was distilled with several budgets, the largest counts. A training that
+diverged is a loss: OneBit's fails a claim, a baseline's alone is a win over that baseline.
 """
 
 import math
@@ -9,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from lib.ledger import Estimate, Verdict, above, all_of, below, exact, not_measured, over_seeds
+from lib.ledger import Estimate, Status, Verdict, above, all_of, below, exact, not_measured, over_seeds
 from lib.onebit.metrics import CompareAtEqualBits
+from lib.onebit.paired_items import Answers, with_shared_questions
 
 Runs = Sequence[CompareAtEqualBits]
 
@@ -26,22 +28,29 @@ def beats_two_bits(measured: Runs) -> Verdict:
     verdicts = {}
     for teacher, runs in _by_teacher(measured).items():
         for name, baseline in TWO_BITS.items():
-            ratios = _ratios(runs, lambda run: run.perplexity, ONEBIT, baseline)
-            if ratios:
-                verdicts[f"{teacher}_against_{name}"] = below(
-                    _estimate(ratios, runs, "perplexity over the baseline's"), 1
-                )
+            verdict = _against(runs, baseline)
+            if verdict is not None:
+                verdicts[f"{teacher}_against_{name}"] = verdict
     return _all(verdicts, "a OneBit student beside a 2-bit baseline")
 
 
 def keeps_accuracy(measured: Runs) -> Verdict:
-    """Judge C8: at least 81 % of the teacher's accuracy, on next tokens and on continuations, in percent."""
+    """Judge C8: at least 81 % of the teacher's accuracy, on next tokens and on continuations, in percent.
+
+    Next tokens are tens of thousands. Continuations are few, and the same in every seed: their own error is added.
+    """
     verdicts = {}
     for teacher, runs in _by_teacher(measured).items():
-        for task, of in {"next token": _accuracy, "continuation": _choices}.items():
-            shares = [100 * ratio for ratio in _ratios(runs, of, ONEBIT, "teacher")]
-            if shares:
-                verdicts[f"{teacher}, {task}"] = above(_estimate(shares, runs, "% of the teacher's accuracy"), 81)
+        if lost := _lost(runs):
+            verdicts[teacher] = lost
+            continue
+        shares = [100 * ratio for ratio in _ratios(runs, lambda run: run.accuracy, ONEBIT, "teacher")]
+        if shares:
+            verdicts[f"{teacher}, next token"] = above(_estimate(shares, runs, "% of the teacher's accuracy"), 81)
+        answers = [_answers(run) for run in runs if {ONEBIT, "teacher"} <= run.choice_accuracy.keys()]
+        if answers:
+            estimate = _estimate([100 * each.kept for each in answers], runs, "% of the teacher's accuracy")
+            verdicts[f"{teacher}, continuation"] = above(with_shared_questions(estimate, answers, 100), 81)
     return _all(verdicts, "a OneBit student and its teacher")
 
 
@@ -50,14 +59,19 @@ def keeps_perplexity(measured: Runs) -> Verdict:
     verdicts = {}
     for teacher, runs in _by_teacher(measured).items():
         ratios = _ratios(runs, lambda run: run.perplexity, ONEBIT, "teacher")
-        if ratios:
+        if lost := _lost(runs):
+            verdicts[teacher] = lost
+        elif ratios:
             verdicts[teacher] = below(_estimate(ratios, runs, "perplexity over the teacher's"), 1.8)
     return _all(verdicts, "a OneBit student and its teacher")
 
 
 def gap_narrows(measured: Runs) -> Verdict:
     """Judge C10: from each teacher to the next larger one, the gap in perplexity shrinks; seeds are paired."""
-    by_teacher = {teacher: _gaps(runs) for teacher, runs in _at_one_budget(measured).items()}
+    at_one_budget = _at_one_budget(measured)
+    if lost := [verdict for runs in at_one_budget.values() if (verdict := _lost(runs))]:
+        return lost[0]
+    by_teacher = {teacher: _gaps(runs) for teacher, runs in at_one_budget.items()}
     by_teacher = {teacher: gaps for teacher, gaps in by_teacher.items() if gaps}
     if len(by_teacher) < 3:
         there = ", ".join(by_teacher) or "none"
@@ -76,18 +90,21 @@ def size_for_quality(measured: Runs) -> Verdict:
     """Judge C18: bytes of the student over those of a dense model of equal perplexity, 0.22 in the paper.
 
     The dense model's bytes are read off the run's dense models and teacher, log bytes linear in log perplexity. A
-    student that is worse than all of them has at least its bytes over the smallest's; better than all, at most its
-    bytes over the largest's.
+    student that is worse than all of them has at least its bytes over the smallest's, a bound by which the claim can
+    fail and not hold; better than all, at most its bytes over the largest's.
     """
     verdicts = {}
     for teacher, runs in _by_teacher(measured).items():
         own = [run for run in runs if ONEBIT in run.perplexity and run.dense_bytes]
-        if own:
+        if lost := _lost(runs):
+            verdicts[teacher] = lost
+        elif own:
             estimate = over_seeds([equal_quality_size(run) for run in own])
             worse = sum(run.perplexity[ONEBIT] > max(run.dense_perplexity.values()) for run in own)
             note = f", {worse} of {len(own)} worse than the smallest dense model" if worse else ""
             basis = f"bytes over those of a dense model of equal perplexity, {estimate.basis}{note}"
-            verdicts[teacher] = below(replace(estimate, basis=basis), _PAPERS_SIZE, no_effect=1)
+            estimate = replace(estimate, basis=basis)
+            verdicts[teacher] = _by_bound(estimate) if worse else below(estimate, _PAPERS_SIZE, no_effect=1)
     return _all(verdicts, "a OneBit student and smaller dense models of the same text")
 
 
@@ -116,12 +133,40 @@ def cost(measured: Runs) -> Verdict:
     return below(exact(share, "tokens of distillation in % of those of pre-training, the largest"), 2)
 
 
-def _accuracy(run: CompareAtEqualBits) -> dict[str, float]:
-    return run.accuracy
+def _against(runs: Runs, baseline: str) -> Verdict | None:
+    """Return the verdict on OneBit's perplexity over a baseline's, None where they did not meet."""
+    met = [run for run in runs if all(name in run.perplexity or name in run.diverged for name in (ONEBIT, baseline))]
+    if not met:
+        return None
+    lost, others = (sum(name in run.diverged for run in met) for name in (ONEBIT, baseline))
+    ratios = _ratios(met, lambda run: run.perplexity, ONEBIT, baseline)
+    count = f"OneBit's training diverged in {lost} of {len(met)} runs, the baseline's in {others}"
+    if lost > others or (others > lost and not ratios):
+        return Verdict(Status.FAILS if lost > others else Status.HOLDS, count, float(lost))
+    if not ratios:
+        return not_measured(f"{count}, and no run has both to the end")
+    return below(_estimate(ratios, met, "perplexity over the baseline's"), 1)
 
 
-def _choices(run: CompareAtEqualBits) -> dict[str, float]:
-    return run.choice_accuracy
+def _lost(runs: Runs) -> Verdict | None:
+    """Return that a claim fails for a teacher of which a OneBit student diverged, None if none did."""
+    lost = sum(ONEBIT in run.diverged for run in runs)
+    if not lost:
+        return None
+    reason = f"OneBit's training diverged in {lost} of {len(runs)} runs on {runs[0].teacher}"
+    return Verdict(Status.FAILS, reason, float(lost))
+
+
+def _by_bound(bound: Estimate) -> Verdict:
+    """Judge a lower bound of a size: it can lie above the paper's and refute it, and never prove it."""
+    verdict = below(bound, _PAPERS_SIZE)
+    status = Status.INCONCLUSIVE if verdict.status is Status.HOLDS else verdict.status
+    return replace(verdict, status=status, reason=f"only a lower bound is known: {verdict.reason}")
+
+
+def _answers(run: CompareAtEqualBits) -> Answers:
+    shares = run.choice_accuracy
+    return Answers(shares[ONEBIT], shares["teacher"], run.right_with_teacher[ONEBIT], run.questions)
 
 
 def _by_teacher(measured: Runs) -> dict[str, list[CompareAtEqualBits]]:

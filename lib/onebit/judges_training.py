@@ -63,10 +63,15 @@ def weight_matters_little(measured: Runs) -> Verdict:
 
 
 def attention_diverges(measured: Runs) -> Verdict:
-    """Judge C13: whether training diverges once attention maps are matched; failing that, whether it gets worse."""
+    """Judge C13: whether training diverges once attention maps are matched; failing that, whether it gets worse.
+
+    Each student is held against one without the maps in the same precision.
+    """
     runs = _with(measured, "losses")
-    names = {precision: f"logits + 1 hidden + attention maps, {precision}" for precision in ("fp32", "bf16")}
-    return all_of(**{precision: _diverges(runs, name) for precision, name in names.items()})
+    pair = "logits + 1 hidden + attention maps", "logits + 1 hidden"
+    return all_of(
+        **{precision: _diverges(runs, *(f"{name}, {precision}" for name in pair)) for precision in ("fp32", "bf16")}
+    )
 
 
 def stable_rates(measured: Runs) -> Verdict:
@@ -148,17 +153,17 @@ def _same(runs: Runs, first: str, second: str) -> Verdict:
     return agrees(over_seeds(ratios), 1, 0.05) if ratios else _needs(f"{first} and {second}")
 
 
-def _diverges(runs: Runs, name: str) -> Verdict:
+def _diverges(runs: Runs, name: str, control: str) -> Verdict:
     tried = [run for run in runs if name in run.perplexity or name in run.diverged]
-    diverged, without = _diverged(tried, name), _diverged(tried, "logits + 1 hidden")
+    diverged, without = _diverged(tried, name), _diverged(tried, control)
     if diverged and without >= diverged:
         reason = f"{diverged} of {len(tried)} runs diverged, and {without} without the maps"
         return Verdict(Status.FAILS, reason, float(diverged - without))
     if diverged:
         return above(exact(diverged / len(tried), f"share of {len(tried)} runs that diverged"), 0.5)
-    ratios = _ratios(tried, "perplexity", name, "logits + 1 hidden")
+    ratios = _ratios(tried, "perplexity", name, control)
     if not ratios:
-        return _needs(name)
+        return _needs(f"{name} and {control}")
     worse = _no_more_than_direction(above(over_seeds(ratios), 1))
     status = Status.FAILS if worse.status is Status.INCONCLUSIVE else worse.status  # that it did not diverge is certain
     reason = f"none of {len(tried)} runs diverged; perplexity over that without the maps: {worse.reason}"

@@ -270,6 +270,10 @@ class CompareAtEqualBits(Metrics):
         perplexity: On the test text.
         accuracy: Next tokens predicted rightly.
         choice_accuracy: Continuations chosen rightly, of four.
+        right_with_teacher: Continuations that both the method and the teacher chose rightly.
+        questions: Continuations that were asked for, the same ones in every seed.
+        diverged: Step at which a method's training was stopped, or ended in a perplexity that is no finite number; such
+            a method has bits and bytes and no quality.
         bits: Stored bits a weight of the projections.
         bytes: Of the whole model, embedding, norms and head in fp16.
         tokens: That each trained student saw.
@@ -286,6 +290,9 @@ class CompareAtEqualBits(Metrics):
     perplexity: dict[str, float] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
     choice_accuracy: dict[str, float] = field(default_factory=dict)
+    right_with_teacher: dict[str, float] = field(default_factory=dict)
+    questions: int
+    diverged: dict[str, float] = field(default_factory=dict)
     bits: dict[str, float] = field(default_factory=dict)
     bytes: dict[str, float] = field(default_factory=dict)
     tokens: int

@@ -52,3 +52,10 @@ def test_accuracy_is_the_share_of_right_answers(model, blocks):
 def test_too_little_text_is_an_error(blocks, rows, continuation):
     with pytest.raises(ValueError, match=f"{rows} blocks of 12 tokens leave no"):
         choice_task(blocks[:rows], continuation)
+
+
+def test_a_context_is_read_once_for_all_of_its_choices(model, blocks):
+    task, seen = choice_task(blocks, 4), []
+    model.model.embed_tokens.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].numel()))
+    choose(model, task)
+    assert sum(seen) == 20 * (8 + 4 * 4)

@@ -23,6 +23,8 @@ def run(teacher="small", seed=0, onebit=15.0, dense=10.0, parameters=100, **chan
         perplexity={"teacher": dense, "onebit": onebit, "rtn2": 40, "rtn2_fitted": 30, "gptq2": 35, "qat2": 20},
         accuracy={"teacher": 0.4, "onebit": 0.36},
         choice_accuracy={"teacher": 0.7, "onebit": 0.65},
+        right_with_teacher={"teacher": 0.7, "onebit": 0.6},
+        questions=1024,
         bits={"teacher": 16, "onebit": 1.1},
         bytes={"teacher": 1000, "onebit": 100},
         tokens=1_000_000,
@@ -137,6 +139,52 @@ def test_a_student_worse_than_a_dense_model_of_its_own_bytes_fails_c18():
     verdict = judge(BY_NUMBER["C18"], seeds(99, 99, 99))
     assert verdict.status is Status.FAILS
     assert "3 of 3 worse than the smallest dense model" in verdict.reason
+
+
+def test_a_lower_bound_under_the_papers_size_leaves_c18_open():
+    runs = [changed(each, "bytes", "onebit", 5) for each in seeds(99, 99, 99)]  # a tenth of the smallest's bytes
+    verdict = judge(BY_NUMBER["C18"], runs)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.measured == pytest.approx(0.1)
+    assert "only a lower bound" in verdict.reason
+
+
+def test_a_lower_bound_between_the_papers_size_and_the_dense_models_own_fails_c18():
+    runs = [changed(each, "bytes", "onebit", 25) for each in seeds(99, 99, 99)]
+    assert status("C18", runs) is Status.FAILS
+
+
+def test_seeds_that_agree_on_few_questions_leave_c8_open():
+    runs = [replace(changed(each, "choice_accuracy", "onebit", 0.6), questions=128) for each in seeds(15, 15, 15)]
+    runs = [changed(each, "right_with_teacher", "onebit", 0.5) for each in runs]
+    verdict = judge(BY_NUMBER["C8"], runs)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "128 questions that all seeds share" in verdict.reason
+    assert judge(BY_NUMBER["C8"], [replace(each, questions=12_800) for each in runs]).status is Status.HOLDS
+
+
+def lose(of, name):
+    perplexity = {key: value for key, value in of.perplexity.items() if key != name}
+    return replace(of, perplexity=perplexity, diverged={name: 40.0})
+
+
+@pytest.mark.parametrize("number", ["C7", "C8", "C9", "C10", "C18"])
+def test_a_onebit_student_that_diverged_in_one_seed_fails_the_claim(number):
+    verdict = judge(BY_NUMBER[number], [*LADDER[:-1], lose(LADDER[-1], "onebit")])
+    assert verdict.status is Status.FAILS
+    assert "diverged in 1 of 3 runs" in verdict.reason
+
+
+def test_a_baseline_that_diverged_in_every_seed_is_beaten():
+    verdict = judge(BY_NUMBER["C7"], [lose(each, "qat2") for each in seeds(15, 15)])
+    assert verdict.status is Status.HOLDS
+    assert "the baseline's in 2" in verdict.reason
+
+
+def test_two_that_diverged_have_no_winner():
+    both = [replace(lose(lose(each, "qat2"), "onebit"), diverged={"qat2": 4, "onebit": 4}) for each in seeds(15, 15)]
+    runs = [replace(each, perplexity={"teacher": 10.0}) for each in both]
+    assert status("C7", runs) is Status.NOT_MEASURED
 
 
 def test_without_smaller_dense_models_c18_is_not_measured():

@@ -30,6 +30,7 @@ BETTER_BY_START |= {f"{name}, released rate": value for name, value in BETTER_BY
 LOSSES = {"logits only": 40.0, "logits + hidden as released": 33.0, "logits + 10 times that hidden": 33.5}
 LOSSES |= {"logits + 1 hidden": 32.0, "logits + 10 hidden": 32.6}
 ATTENTION = {f"logits + 1 hidden + attention maps, {precision}": 50.0 for precision in ("fp32", "bf16")}
+CONTROLS = {f"logits + 1 hidden, {precision}": 40.0 for precision in ("fp32", "bf16")}
 RATES = {"OneBit": (3.0, 3.1), "BitNet, paper's Eq. 2": (4.0, 9.0), "BitNet, release": (4.0, 7.0)}
 FINAL = {f"{form} at {rate}": loss for form, pair in RATES.items() for rate, loss in zip((1, 2), pair, strict=True)}
 ACTIVATIONS = {"OneBit, block 0": 8.0, "OneBit, no LayerNorm, block 0": 3.0, "OneBit, no LayerNorm, block 1": 30.0}
@@ -54,7 +55,7 @@ def starts(**changes):
 
 def losses(diverged=None, **changes):
     lost = diverged or {}
-    table = {name: value for name, value in (LOSSES | ATTENTION | changes).items() if name not in lost}
+    table = {name: value for name, value in (LOSSES | ATTENTION | CONTROLS | changes).items() if name not in lost}
     return list(seeds("losses", jitter=0.0005, perplexity=table, diverged=lost))
 
 
@@ -138,7 +139,7 @@ def test_attention_maps_that_diverge_hold_that_harm_hold_in_direction_and_that_h
 
 
 def test_a_divergence_that_comes_without_the_maps_too_is_not_theirs():
-    both = dict.fromkeys([*ATTENTION, "logits + 1 hidden"], 5.0)
+    both = dict.fromkeys([*ATTENTION, *CONTROLS], 5.0)
     assert judges.attention_diverges(losses(diverged=both)).status is Status.FAILS
 
 
@@ -192,3 +193,10 @@ def test_sizes_off_by_less_than_a_half_are_restored():
     assert judges.size_restored(rates()).status is Status.HOLDS
     assert judges.size_restored(rates(size_with_values={"tiny": 0.3})).status is Status.FAILS
     assert judges.size_restored(rates(size_without_over_expected={"tiny": 0.1})).status is Status.FAILS
+
+
+def test_attention_maps_are_judged_against_a_student_of_their_own_precision():
+    controls = {"logits + 1 hidden, fp32": 60.0, "logits + 1 hidden, bf16": 40.0}
+    verdict = judges.attention_diverges(losses(**controls))
+    assert verdict.status is Status.FAILS
+    assert "fp32: none of 3 runs diverged; perplexity over that without the maps: 0.8333" in verdict.reason

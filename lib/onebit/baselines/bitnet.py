@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from lib.onebit.baselines.rounding import check_finite
+from lib.onebit.baselines.rounding import check_trainable
 from lib.onebit.training.layer import NORM_EPS
 from lib.onebit.training.straight_through import Estimator, straight_through_sign
 
@@ -82,7 +82,7 @@ class BitNetForm:
 
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place; it starts from its weights."""
-        check_finite(linear.weight, f"{name}.weight")
+        check_trainable(linear.weight, f"{name}.weight")
         return BitNetLinear(linear.weight, linear.bias, variant=self.variant, estimator=self.estimator)
 
 

@@ -39,7 +39,7 @@ def gptq(
         name: What error messages call the matrix.
 
     Raises:
-        ValueError: The shapes do not fit, or H is not positive definite even with damping.
+        ValueError: The shapes do not fit, H is not finite, or it is not positive definite even with damping.
     """
     grid = row_grid(weight.double(), bits, symmetric)
     return compensate(
@@ -72,6 +72,11 @@ def compensate(
     m, n = weight.shape
     if hessian.shape != (n, n):
         raise ValueError(f"{name} is {m} x {n} and needs a Hessian [{n}, {n}], got {list(hessian.shape)}")
+    if not hessian.isfinite().all():
+        raise ValueError(
+            f"the Hessian of {name} holds NaN or infinity, so the layer's inputs on the calibration text do; look "
+            "for a broken weight before that layer, or run the model in fp32"
+        )
     H, W = hessian.double().clone(), weight.double().clone()
     dead = H.diagonal() == 0
     H.diagonal()[dead] = 1

@@ -44,6 +44,8 @@ def gptq_copy(
     Raises:
         ValueError: A weight holds NaN or infinity, or a Hessian cannot be inverted; the message names the tensor.
     """
+    for name, parameter in model.named_parameters():
+        check_finite(parameter, name)  # a NaN in the embedding or a norm would show up as a Hessian that has no inverse
     quantised = copy.deepcopy(model).eval()
     with torch.no_grad():
         calls = _calls_of_first_block(quantised, blocks)
@@ -51,7 +53,6 @@ def gptq_copy(
             linears = _projections(block, number)
             for name, hessian in _hessians(block, linears, calls).items():
                 weight = linears[name].weight
-                check_finite(weight, f"{name}.weight")
                 weight.copy_(
                     gptq(
                         weight.float(),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lib.onebit.baselines.grids import round_to_nearest, row_grid
-from lib.onebit.baselines.rounding import check_finite
+from lib.onebit.baselines.rounding import check_trainable
 
 
 class MinMaxLinear(nn.Module):
@@ -64,5 +64,5 @@ class MinMaxForm:
 
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place; it starts from its weights."""
-        check_finite(linear.weight, f"{name}.weight")
+        check_trainable(linear.weight, f"{name}.weight")
         return MinMaxLinear(linear.weight, linear.bias, bits=self.bits, symmetric=self.symmetric)

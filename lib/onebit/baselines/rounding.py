@@ -32,6 +32,13 @@ def rounded_copy(model: "PreTrainedModel", approximate: Callable[[torch.Tensor],
     return rounded
 
 
+def check_trainable(weight: torch.Tensor, name: str) -> None:
+    """Raise a ValueError that names a tensor that holds NaN or infinity, or nothing but zeros."""
+    check_finite(weight, name)
+    if not weight.any():
+        raise ValueError(f"{name} is all zero: its grid has one value and no step; leave that layer unquantised")
+
+
 def check_finite(weight: torch.Tensor, name: str) -> None:
     """Raise a ValueError that names a tensor with NaN or infinity in it."""
     broken = int((~weight.isfinite()).sum())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from lib.onebit.baselines.rounding import check_finite
+from lib.onebit.baselines.rounding import check_trainable
 from lib.onebit.training.straight_through import straight_through_sign
 
 
@@ -53,7 +53,7 @@ class SignScalarForm:
 
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place; it starts from its weights."""
-        check_finite(linear.weight, f"{name}.weight")
+        check_trainable(linear.weight, f"{name}.weight")
         return SignScalarLinear(linear.weight, linear.bias)
 
     def bits_per_weight(self, m: int, n: int) -> float:

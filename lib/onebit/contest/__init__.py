@@ -8,11 +8,12 @@ A trained method takes the recipe's steps, text and schedule; the learning rate 
 validation text with a seed that no reported run has.
 """
 
-from lib.onebit.contest.ladder import Ladder, dense_models, ladder_of
-from lib.onebit.contest.measure import Score, Sizes, by_method, compete, dense_score, sizes_of
+from lib.onebit.contest.ladder import Ladder, check_names, dense_models, ladder_of
+from lib.onebit.contest.measure import Divergence, Score, Sizes, attempt, by_method, compete, dense_score, sizes_of
 from lib.onebit.contest.methods import METHODS, TRAINED, UNTRAINED, Method, method_named
 from lib.onebit.contest.rates import SWEEP
 from lib.onebit.contest.seeds import Gain, gains, recorded_runs
+from lib.onebit.contest.side_by_side import side_by_side
 from lib.onebit.contest.tuning import TUNING_SEED, sweep
 
 __all__ = [
@@ -21,12 +22,15 @@ __all__ = [
     "TRAINED",
     "TUNING_SEED",
     "UNTRAINED",
+    "Divergence",
     "Gain",
     "Ladder",
     "Method",
     "Score",
     "Sizes",
+    "attempt",
     "by_method",
+    "check_names",
     "compete",
     "dense_models",
     "dense_score",
@@ -34,6 +38,7 @@ __all__ = [
     "ladder_of",
     "method_named",
     "recorded_runs",
+    "side_by_side",
     "sizes_of",
     "sweep",
 ]

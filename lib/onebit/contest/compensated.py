@@ -19,6 +19,7 @@ from torch import nn
 
 from lib.models import is_projection
 from lib.onebit.baselines.gptq_matrix import compensate
+from lib.onebit.baselines.rounding import check_finite
 from lib.onebit.svid import sign, svid
 from lib.onebit.training.conversion import student_of
 from lib.onebit.training.layer import OneBitLinear
@@ -36,6 +37,8 @@ def compensated_student(teacher: "PreTrainedModel", calibration: torch.Tensor) -
         teacher: A dense model of the Llama, Mistral or Qwen shape.
         calibration: Token ids, [blocks, T].
     """
+    for name, parameter in teacher.named_parameters():
+        check_finite(parameter, name)
     return student_of(teacher, CompensatedForm(input_hessians(teacher, calibration)).make_layer)
 
 

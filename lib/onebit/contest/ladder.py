@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lib.checkout import Checkout
-from lib.models import LoadedModel, load
+from lib.models import PACKAGED, LoadedModel, load
 from lib.models.tiny import TEACHERS, build_tiny, load_teacher
+from lib.onebit.contest.methods import method_named
 from lib.onebit.training.setting import Setting
 
 
@@ -33,13 +35,44 @@ def ladder_of(teacher: str, teachers: Sequence[str], setting: Setting) -> Ladder
     Raises:
         ValueError: One of the teachers is not in `TEACHERS`.
     """
-    unknown = [name for name in teachers if name not in TEACHERS]
-    if unknown:
-        raise ValueError(f"a ladder is made of {', '.join(TEACHERS)}; got {', '.join(unknown)}")
+    _check_ladder(teachers)
     if teacher not in teachers:
         return Ladder(teacher, setting.teacher.parameters)
     sizes = [sum(weight.numel() for weight in build_tiny(TEACHERS[name]).parameters()) for name in teachers]
     return Ladder(", ".join(teachers), max(sizes))
+
+
+def check_names(methods: Sequence[str], ladder: Sequence[str], dense: Sequence[str]) -> None:
+    """Check the names of a contest before anything is loaded or trained.
+
+    Args:
+        methods: Names of contestants.
+        ladder: Names of tiny teachers.
+        dense: Names of tiny teachers, packaged models, hub names ("owner/name") or folders.
+
+    Raises:
+        ValueError: A name is unknown or stands twice; the message lists the known ones.
+    """
+    for what, names in (("methods", methods), ("ladder", ladder), ("dense", dense)):
+        twice = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
+        if twice:
+            raise ValueError(f"{what} names {', '.join(twice)} more than once; name each once")
+    for name in methods:
+        method_named(name)
+    _check_ladder(ladder)
+    known = (*TEACHERS, *PACKAGED)
+    unknown = [name for name in dense if name not in known and "/" not in name and not Path(name).expanduser().is_dir()]
+    if unknown:
+        raise ValueError(
+            f"there is no dense model {unknown[0]!r}; choose from {', '.join(known)}, "
+            "a hub name (owner/name) or a folder"
+        )
+
+
+def _check_ladder(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in TEACHERS]
+    if unknown:
+        raise ValueError(f"a ladder is made of {', '.join(TEACHERS)}; got {', '.join(unknown)}")
 
 
 def dense_models(names: Sequence[str], setting: Setting, checkout: Checkout = Checkout()) -> Iterator[LoadedModel]:

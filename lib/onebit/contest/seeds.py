@@ -18,15 +18,18 @@ class Gain:
         teacher: What was quantised.
         method: The method's name.
         bits: Its stored bits a weight.
-        ratio: Its perplexity over that of the paper's form, paired by seed; below 1 it is better.
+        ratio: Its perplexity over that of the paper's form in the same run; below 1 it is better. None where every
+            training diverged.
         tokens: That each student saw.
+        diverged: Runs in which its training diverged.
     """
 
     teacher: str
     method: str
     bits: float
-    ratio: Estimate
+    ratio: Estimate | None
     tokens: int
+    diverged: int = 0
 
 
 def recorded_runs(checkout: Checkout = Checkout()) -> list[CompareAtEqualBits]:
@@ -42,7 +45,10 @@ def recorded_runs(checkout: Checkout = Checkout()) -> list[CompareAtEqualBits]:
 
 
 def gains(runs: Iterable[CompareAtEqualBits], reference: str = "onebit") -> list[Gain]:
-    """Return every trained method against the paper's form, teachers from the smallest up, each at its largest budget.
+    """Return every trained method against the paper's form, teachers from the smallest up.
+
+    A method takes part with the largest budget that it had on a teacher, against the reference of those very runs: two
+    methods of one teacher may have had different budgets, and each row says its own.
 
     Args:
         runs: With any teachers, seeds and methods; a run without the reference counts for nothing.
@@ -53,12 +59,16 @@ def gains(runs: Iterable[CompareAtEqualBits], reference: str = "onebit") -> list
         if reference in run.perplexity:
             by_teacher.setdefault(run.teacher, []).append(run)
     found = []
-    for teacher, own in by_teacher.items():
-        largest = [run for run in own if run.tokens == max(each.tokens for each in own)]
-        for method in dict.fromkeys(name for run in largest for name in run.learning_rates if name != reference):
-            ratios = [
-                run.perplexity[method] / run.perplexity[reference] for run in largest if method in run.learning_rates
-            ]
-            bits = next(run.bits[method] for run in largest if method in run.learning_rates)
-            found.append(Gain(teacher, method, bits, over_seeds(ratios), largest[0].tokens))
+    for teacher, runs in by_teacher.items():
+        for method in dict.fromkeys(name for run in runs for name in run.learning_rates if name != reference):
+            own = [run for run in runs if method in run.learning_rates]
+            found.append(_gain(teacher, method, own, reference))
     return found
+
+
+def _gain(teacher: str, method: str, runs: list[CompareAtEqualBits], reference: str) -> Gain:
+    tokens = max(run.tokens for run in runs)
+    largest = [run for run in runs if run.tokens == tokens]
+    ratios = [run.perplexity[method] / run.perplexity[reference] for run in largest if method in run.perplexity]
+    ratio = over_seeds(ratios) if ratios else None
+    return Gain(teacher, method, largest[0].bits[method], ratio, tokens, len(largest) - len(ratios))

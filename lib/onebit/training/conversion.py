@@ -16,7 +16,7 @@ from lib.models import is_projection
 from lib.onebit.checkpoint import CheckpointError, OneBitMatrix
 from lib.onebit.packing import pack_signs, unpack_signs
 from lib.onebit.training.layer import OneBitLinear
-from lib.onebit.training.starts import OFFICIAL, Start, start_layer
+from lib.onebit.training.starts import OFFICIAL, Start, check_rows, start_layer
 from lib.onebit.training.straight_through import Estimator
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class OneBitForm:
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place."""
         first = start_layer(linear.weight, self.start, f"{name}.weight")
+        if self.post_norm:
+            check_rows(linear.weight, f"{name}.weight")
         return OneBitLinear(
             first.latent,
             first.input_scale,

@@ -66,10 +66,12 @@ def distil(
         folder: Where checkpoints go every `save_every` steps, and where an interrupted training goes on.
 
     Raises:
-        ValueError: Teacher, student and tokens do not fit together, or the folder holds another training.
+        ValueError: Teacher, student and tokens do not fit together, there are too few tokens for a step, or the folder
+            holds another training.
         DivergedError: The loss is no number or has grown far beyond its start; the last good checkpoint is kept.
     """
-    _check(student, teacher, blocks)
+    _check(student, teacher)
+    _check_blocks(blocks, teacher, recipe)
     with tempfile.TemporaryDirectory() as temporary:
         if folder is None:
             recipe = replace(recipe, save_every=0)
@@ -84,7 +86,7 @@ def distil(
         return Distillation(trainer.rows(), recipe.tokens(blocks.shape[1], trainer.args.world_size))
 
 
-def _check(student: "PreTrainedModel", teacher: "PreTrainedModel", blocks: "torch.Tensor") -> None:
+def _check(student: "PreTrainedModel", teacher: "PreTrainedModel") -> None:
     for name, (theirs, ours) in {
         "model.embed_tokens.weight": (teacher.get_input_embeddings().weight, student.get_input_embeddings().weight),
         "lm_head.weight": (teacher.get_output_embeddings().weight, student.get_output_embeddings().weight),
@@ -94,14 +96,33 @@ def _check(student: "PreTrainedModel", teacher: "PreTrainedModel", blocks: "torc
                 f"{name}: the teacher's is {list(theirs.shape)}, the student's {list(ours.shape)}; "
                 "they must share one vocabulary and one width, so make the student with `student_of(teacher, ...)`"
             )
+    theirs, ours = teacher.config.num_hidden_layers, student.config.num_hidden_layers
+    if theirs != ours:
+        raise ValueError(
+            f"the teacher has {theirs} blocks, the student {ours}; hidden states are matched block by block, so make "
+            "the student with `student_of(teacher, ...)`"
+        )
+    if not any(parameter.requires_grad for parameter in student.parameters()):
+        raise ValueError("no parameter of the student is trainable; make it with `student_of(teacher, ...)`")
+
+
+def _check_blocks(blocks: "torch.Tensor", teacher: "PreTrainedModel", recipe: DistillationRecipe) -> None:
+    if blocks.ndim != 2 or not blocks.numel() or blocks.shape[1] < 2:
+        raise ValueError(
+            f"blocks are token ids [blocks, T] with one block or more of 2 tokens or more, got {list(blocks.shape)}; "
+            "`token_blocks` cuts a text into such blocks"
+        )
+    batch = recipe.batch * int(os.environ.get("WORLD_SIZE", "1"))  # an incomplete batch is dropped
+    if len(blocks) < batch:
+        raise ValueError(
+            f"{len(blocks)} blocks do not fill one batch of {batch}; take more text, shorter blocks or a smaller batch"
+        )
     vocabulary = teacher.get_input_embeddings().weight.shape[0]
-    if blocks.ndim != 2 or not 0 <= int(blocks.min()) <= int(blocks.max()) < vocabulary:
+    if not 0 <= int(blocks.min()) <= int(blocks.max()) < vocabulary:
         raise ValueError(
             f"blocks are token ids [blocks, T] below {vocabulary}, got {list(blocks.shape)}, {int(blocks.min())} to "
             f"{int(blocks.max())}; encode the text with the teacher's own tokenizer"
         )
-    if not any(parameter.requires_grad for parameter in student.parameters()):
-        raise ValueError("no parameter of the student is trainable; make it with `student_of(teacher, ...)`")
 
 
 def _steps(checkpoint: Path) -> int:

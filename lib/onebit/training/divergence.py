@@ -10,9 +10,15 @@ from torch import nn
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# A training has diverged when its mean loss over so many steps is so many times that of its first steps.
+# A training has diverged when its mean loss over so many steps is so many times that of its first step. Not sooner:
+# latents of one size cross zero together, about size / rate steps after the start, and the loss then leaps to several
+# times its minimum, with a start near the teacher beyond its first value too, and comes back.
 _WINDOW = 20
-_FACTOR = 2.0
+_FACTOR = 4.0
+# A smaller rise, above the first step's loss or the lowest window's, counts when it lasts.
+_RISE_ABOVE_FIRST = 2.0
+_RISE_ABOVE_LOWEST = 4.0
+_PATIENCE = 200
 
 
 class DivergedError(RuntimeError):
@@ -34,24 +40,51 @@ class DivergedError(RuntimeError):
 
 
 class LossWatch:
-    """Remembers losses and tells when they have grown beyond what can be noise."""
+    """Remembers the losses of steps and tells when they have grown beyond what can be noise, or a hump.
+
+    Attributes:
+        first: Loss of the first step, None before there was one. After an interruption: the loss to start from.
+    """
 
     def __init__(self) -> None:
-        self._first: list[float] = []
+        self.first: float | None = None
         self._last: list[float] = []
+        self._lowest = math.inf  # of the means over whole windows
+        self._risen = 0  # steps since the mean was last near the lowest
 
     def fault(self, loss: float) -> str | None:
-        """Take a step's loss and return what is wrong, or None."""
+        """Take a step's loss, a mean over all of its parts, and return what is wrong, or None."""
         if not math.isfinite(loss):
             return f"the loss is {loss}"
-        if len(self._first) < _WINDOW:
-            self._first.append(loss)
-            return None
+        if self.first is None:
+            self.first = loss
         self._last = [*self._last[1 - _WINDOW :], loss]
-        before, now = sum(self._first) / _WINDOW, sum(self._last) / len(self._last)
-        if len(self._last) == _WINDOW and now > _FACTOR * before:
-            return f"the loss over the last {_WINDOW} steps is {now:.4g}, over the first {_WINDOW} it was {before:.4g}"
+        if len(self._last) < _WINDOW:
+            return None
+        now = self._mean
+        self._lowest = min(self._lowest, now)
+        self._risen = self._risen + 1 if now > self._limit else 0
+        says = f"the loss over the last {_WINDOW} steps is {now:.4g}, at the first step it was {self.first:.4g}"
+        if now > _FACTOR * self.first:
+            return says
+        if self._risen >= _PATIENCE:
+            return f"{says} and at its lowest {self._lowest:.4g}, and it has not come back for {_PATIENCE} steps"
         return None
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the last steps could turn out to belong to a divergence, so that they make no good checkpoint."""
+        if not self._last:
+            return False
+        return max(self._last[-1], self._mean) > self._limit
+
+    @property
+    def _limit(self) -> float:
+        return min(_RISE_ABOVE_FIRST * self.first, _RISE_ABOVE_LOWEST * self._lowest)
+
+    @property
+    def _mean(self) -> float:
+        return sum(self._last) / len(self._last)
 
 
 def first_broken_tensor(model: "PreTrainedModel", ids: torch.Tensor) -> str:

@@ -119,8 +119,23 @@ class RankKForm:
     rank: int = 2
     start: Start = SVID_KEEPING_WEIGHTS
 
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(
+                f"a layer's rank is 1 or more, got {self.rank}; 1 is the paper's form without its LayerNorm"
+            )
+
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
-        """Return the trainable layer that takes a dense layer's place."""
+        """Return the trainable layer that takes a dense layer's place.
+
+        Raises:
+            ValueError: The weight cannot be started from, or has no so many singular triples.
+        """
+        if self.rank > min(linear.weight.shape):
+            raise ValueError(
+                f"{name}.weight is {list(linear.weight.shape)} and has no {self.rank} singular triples; take a rank of "
+                f"at most {min(linear.weight.shape)}"
+            )
         first = start_layer(linear.weight, self.start, f"{name}.weight")
         U, S, Vh = torch.linalg.svd(linear.weight.detach().double().abs(), full_matrices=False)
         root = S[: self.rank, None].sqrt()
@@ -149,6 +164,10 @@ class ExpertsForm:
     experts: int = 4
     start: Start = SVID_KEEPING_WEIGHTS
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.experts < 1:
+            raise ValueError(f"a layer has 1 expert or more, got {self.experts}; BinaryMoS has 4")
 
     def make_layer(self, linear: nn.Linear, name: str) -> nn.Module:
         """Return the trainable layer that takes a dense layer's place."""

@@ -8,6 +8,7 @@ with t_l and s_l the hidden states after block l, each divided by its length (Eq
 cross-entropy (Eq. 7) by the teacher's entropy, which has no gradient; so L = 0 means that nothing is left to learn.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         weights = (self.logits, self.hidden, self.attention, self.labels)
-        if min(weights) < 0 or max(weights) == 0:
-            raise ValueError(f"the weights of a loss are 0 or more, and not all 0; got {self}")
+        if not all(0 <= weight < math.inf for weight in weights) or max(weights) == 0:  # NaN compares with nothing
+            raise ValueError(f"the weights of a loss are finite, 0 or more, and not all 0; got {self}")
 
 
 def released_weights(length: int = 2048) -> LossWeights:

@@ -1,5 +1,6 @@
 """How long and how fast a student is distilled; the released settings by name."""
 
+import math
 from dataclasses import dataclass, field
 
 from lib.onebit.training.losses import LossWeights, released_weights
@@ -45,7 +46,10 @@ class DistillationRecipe:
         for name in ("steps", "batch", "accumulation", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"a distillation's {name} is 1 or more, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
+        for name in ("warmup", "weight_decay", "clip", "save_every"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"a distillation's {name} is 0 or more, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"the learning rate is above 0, got {self.learning_rate}")
 
     def tokens(self, length: int, devices: int = 1) -> int:

@@ -113,6 +113,19 @@ def start_layer(weight: "torch.Tensor", start: Start, name: str = "weight") -> L
     return LayerStart(signs * size, input_scale, output_scale)
 
 
+def check_rows(weight: "torch.Tensor", name: str) -> None:
+    """Raise a ValueError that names a matrix and its first all-zero row: its output would not stay 0 under a LayerNorm.
+
+    Without one, h is 0 there and the output is, as it should be.
+    """
+    zero = (weight.detach() == 0).all(dim=1)
+    if zero.any():
+        raise ValueError(
+            f"{name} has an all-zero row, {zero.nonzero()[0].item()} (of {int(zero.sum())}), which no LayerNorm keeps "
+            "at zero: train with post_norm=False, or prune that output from the teacher"
+        )
+
+
 def _checked(weight: "torch.Tensor", name: str) -> "torch.Tensor":
     weight = weight.detach().float()
     if weight.ndim != 2:

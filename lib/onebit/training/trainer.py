@@ -3,13 +3,14 @@
 The teacher is no submodule of the student (in the released code it is), so no checkpoint carries it.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lib.onebit.training.conversion import flipped_by_kind, flipped_share, sign_snapshot
 from lib.onebit.training.divergence import DivergedError, LossWatch, first_broken_tensor
@@ -66,14 +67,15 @@ class DistillationTrainer(Trainer):
         super().__init__(student, _arguments(recipe, folder), train_dataset=_Blocks(blocks))
         self.remove_callback(PrinterCallback)
         self.add_callback(_Progress(recipe.steps))
-        self.add_callback(_GradientWatch(self))
+        self.add_callback(_StepWatch(self))
         self.loss_is_scaled_for_ga = False  # ours is a mean over the batch's tokens
         if recipe.weights.attention:  # the fast kinds of attention never build the maps
             student.set_attn_implementation("eager")
             teacher.set_attn_implementation("eager")
         self._teacher = teacher.to(self.args.device).eval()  # no submodule of the student: never saved with it
         self._recipe = recipe
-        self._watch = LossWatch()
+        self.watch = LossWatch()
+        self._of_step: list[float] = []
         self._sums: dict[str, float] = {}
         self._batches = 0
         self._snapshot = sign_snapshot(student)
@@ -92,9 +94,9 @@ class DistillationTrainer(Trainer):
             expected = self._teacher(ids, **wanted)
         losses = distillation_losses(model(ids, **wanted), expected, ids, weights)
         numbers = losses.floats()
-        fault = self._watch.fault(numbers["total"])
-        if fault is not None:
-            self.stop(fault, ids)
+        if not math.isfinite(numbers["total"]):
+            self.stop(f"the loss is {numbers['total']}", ids)
+        self._of_step.append(numbers["total"])
         for name, value in numbers.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._batches += 1
@@ -112,10 +114,18 @@ class DistillationTrainer(Trainer):
         super().log(logs, start_time)
 
     def stop(self, fault: str, ids: torch.Tensor | None = None) -> None:
-        """Raise a DivergedError that names the first broken tensor."""
-        if ids is not None and not fault.startswith("the loss over"):
+        """Raise a DivergedError; with the tokens at which it happened it names the first broken tensor."""
+        if ids is not None:
             fault += f", first broken is {first_broken_tensor(self.accelerator.unwrap_model(self.model), ids)}"
         raise DivergedError(fault, self.state.global_step, complete_checkpoint(Path(self.args.output_dir)))
+
+    def end_of_batches(self) -> None:
+        """Look at a step's loss, the mean over the batches that its gradient is summed from."""
+        loss = sum(self._of_step) / len(self._of_step)
+        self._of_step = []
+        fault = self.watch.fault(loss)
+        if fault is not None:
+            self.stop(fault)
 
     def restore(self, checkpoint: Path) -> None:
         """Load a checkpoint's weights and history without training on."""
@@ -169,13 +179,28 @@ class _Progress(TrainerCallback):
         next(self._bar, None)
 
 
-class _GradientWatch(TrainerCallback):
-    """Stops before an optimiser step that would make weights NaN."""
+class _StepWatch(TrainerCallback):
+    """Stops before an optimiser step that would make weights NaN or goes on from a loss far too high.
+
+    While the loss is so high that this may still turn out to be a divergence, no checkpoint is written: the two that
+    are kept stay those of better times.
+    """
 
     def __init__(self, trainer: DistillationTrainer) -> None:
         self._trainer = trainer
 
+    def on_train_begin(self, _arguments: object, state: TrainerState, *_: object, **__: object) -> None:
+        first = next((row["loss"] for row in state.log_history if "grad_norm" in row), None)
+        self._trainer.watch.first = first  # of an interrupted training that goes on
+
+    def on_step_end(
+        self, arguments: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        if self._trainer.watch.suspicious and state.global_step < arguments.max_steps:
+            control.should_save = False
+
     def on_pre_optimizer_step(self, *_: object, model: torch.nn.Module, **__: object) -> None:
+        self._trainer.end_of_batches()
         for name, parameter in model.named_parameters():
             if parameter.grad is not None and not parameter.grad.sum().isfinite():
                 self._trainer.stop(f"the gradient of {name} is not finite")

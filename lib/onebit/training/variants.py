@@ -34,6 +34,29 @@ RATE_FORMS: dict[str, Form] = {
     "BitNet, release": BitNetForm("repository"),
 }
 AT_RELEASED_RATE = ", released rate"
+COMPARISONS = ("starts", "losses", "rates")
+
+
+def check_comparisons(names: Sequence[str], start_names: Sequence[str], learning_rates: Sequence[float]) -> None:
+    """Check what notebook 04 is asked to compare, before anything is loaded or trained.
+
+    Args:
+        names: Of COMPARISONS.
+        start_names: Of START_FORMS; needed for "starts".
+        learning_rates: Needed for "rates".
+
+    Raises:
+        ValueError: A name is unknown, or a comparison has nothing to compare; the message lists what there is.
+    """
+    unknown = [name for name in names if name not in COMPARISONS]
+    if unknown or not names:
+        got = repr(unknown[0]) if unknown else "none"
+        raise ValueError(f"comparisons are some of {', '.join(COMPARISONS)}; got {got}")
+    if "starts" in names and not start_names:
+        raise ValueError(f"the comparison of starts needs one start or more; choose among {', '.join(START_FORMS)}")
+    _start_forms(start_names, seed=0)
+    if "rates" in names and not learning_rates:
+        raise ValueError("the comparison of rates needs one learning rate or more, such as [1e-3, 1e-2]")
 
 
 def starts(names: Sequence[str], constant_rate: float, weight_rate: float, seed: int = 0) -> list[Variant]:
@@ -85,7 +108,8 @@ def losses(
         hidden_weights: Weights of the hidden states (alpha) beside logits of weight 1, per token.
         learning_rate: Peak, for all of them.
         seed: Of NMF's start.
-        attention: Weight of the attention maps, where they are matched; 0: nowhere.
+        attention: Weight of the attention maps, where they are matched; 0: nowhere. Each student that matches them has
+            one beside it that does not, in the same precision.
     """
     form = OneBitForm(Start(seed=seed))
     bare = replace(form, post_norm=False)
@@ -104,11 +128,16 @@ def losses(
     ]
     found = [Variant(name, made, learning_rate, weights) for name, made, weights in table]
     if attention:
-        weights = LossWeights(attention=attention)
-        found += [Variant(f"{ATTENTION}, {name}", form, learning_rate, weights, bf16) for name, bf16 in _PRECISIONS]
+        pair = ((CONTROL, LossWeights()), (ATTENTION, LossWeights(attention=attention)))
+        found += [
+            Variant(f"{name}, {precision}", form, learning_rate, weights, bf16)
+            for precision, bf16 in _PRECISIONS
+            for name, weights in pair
+        ]
     return found
 
 
+CONTROL = "logits + 1 hidden"
 ATTENTION = "logits + 1 hidden + attention maps"
 _PRECISIONS = (("fp32", False), ("bf16", True))
 

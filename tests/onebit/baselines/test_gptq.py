@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.onebit.baselines import gptq, gptq_matrix, round_to_nearest, row_grid
+from lib.onebit.baselines import gptq, gptq_copy, gptq_matrix, round_to_nearest, row_grid
 
 
 def layer(seed, m=6, n=20, tokens=200):
@@ -97,3 +97,14 @@ def test_a_hessian_that_cannot_be_inverted_is_named():
 def test_a_hessian_of_another_size_is_named():
     with pytest.raises(ValueError, match=r"q_proj is 2 x 3 and needs a Hessian \[3, 3\], got \[2, 2\]"):
         gptq(torch.ones(2, 3), torch.eye(2), 2, name="q_proj")
+
+
+def test_a_broken_embedding_is_named(teacher, blocks):
+    teacher.model.embed_tokens.weight.data[3, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"model\.embed_tokens\.weight holds 1 weights that are NaN"):
+        gptq_copy(teacher, blocks, 2)
+
+
+def test_inputs_that_are_no_numbers_are_told_from_too_few_of_them():
+    with pytest.raises(ValueError, match="the Hessian of a holds NaN or infinity"):
+        gptq(torch.ones(2, 3), torch.full((3, 3), float("nan")), 2, name="a")

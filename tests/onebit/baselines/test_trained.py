@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.onebit.approximations import bitnet_centred
-from lib.onebit.baselines import BitNetForm, BitNetLinear, MinMaxForm, MinMaxLinear, round_to_nearest
+from lib.onebit.baselines import BitNetForm, BitNetLinear, MinMaxForm, MinMaxLinear, SignScalarForm, round_to_nearest
 from lib.onebit.training import DistillationRecipe, distil, flipped_share, sign_snapshot, student_of
 
 
@@ -64,6 +64,13 @@ def test_they_are_distilled_like_a_onebit_student(teacher, blocks, form):
 def test_a_student_without_latent_weights_counts_no_flips(teacher, blocks):
     result = distil(student_of(teacher, MinMaxForm().make_layer), teacher, blocks, DistillationRecipe(steps=2))
     assert result.flipped != result.flipped
+
+
+@pytest.mark.parametrize("form", [MinMaxForm(), SignScalarForm(), BitNetForm()])
+def test_an_all_zero_matrix_is_named(teacher, form):
+    teacher.model.layers[0].mlp.up_proj.weight.data.zero_()
+    with pytest.raises(ValueError, match=r"layers\.0\.mlp\.up_proj\.weight is all zero"):
+        student_of(teacher, form.make_layer)
 
 
 def test_an_unknown_variant_is_named(weight):

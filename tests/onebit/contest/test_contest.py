@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from lib.models.quality import Quality
 from lib.models.tiny import TEACHERS, TinyRecipe, build_tiny
 from lib.onebit import sizes
 from lib.onebit.contest import (
@@ -12,19 +13,24 @@ from lib.onebit.contest import (
     SWEEP,
     TRAINED,
     UNTRAINED,
+    Divergence,
+    attempt,
     by_method,
+    check_names,
     compete,
     dense_models,
     dense_score,
     gains,
     ladder_of,
+    measure,
     method_named,
+    side_by_side,
     sizes_of,
     sweep,
 )
 from lib.onebit.contest.compensated import input_hessians
 from lib.onebit.metrics import CompareAtEqualBits
-from lib.onebit.training import DistillationRecipe, onebit_layers
+from lib.onebit.training import DistillationRecipe, DivergedError, onebit_layers
 
 RECIPE = DistillationRecipe(steps=2, batch=2)
 CONFIG = build_tiny(TinyRecipe(width=64, blocks=2, inner=176, steps=1, vocabulary=512)).config.to_dict()
@@ -102,6 +108,7 @@ def test_a_given_learning_rate_replaces_the_methods_own(setting, task):
 def test_scores_become_the_fields_of_the_metrics(setting, task):
     found = by_method([dense_score("teacher", setting.model, setting.test, task)])
     assert found.keys() <= {each.name for each in fields(CompareAtEqualBits)}
+    assert found.pop("diverged") == {}
     assert all(set(values) == {"teacher"} for values in found.values())
 
 
@@ -172,7 +179,7 @@ def test_a_dense_model_with_another_vocabulary_is_refused(setting, monkeypatch):
         list(dense_models(["small"], own))
 
 
-def a_run(seed, perplexity, tokens=100):
+def a_run(seed, perplexity, tokens=100, diverged=()):
     return CompareAtEqualBits(
         model="m",
         model_parameters=1,
@@ -180,10 +187,12 @@ def a_run(seed, perplexity, tokens=100):
         teacher_parameters=1,
         seed=seed,
         perplexity=perplexity,
-        bits=dict.fromkeys(perplexity, 1.5),
+        questions=4,
+        diverged=dict.fromkeys(diverged, 3.0),
+        bits=dict.fromkeys([*perplexity, *diverged], 1.5),
         tokens=tokens,
         teacher_tokens=0,
-        learning_rates=dict.fromkeys(perplexity, 1e-3),
+        learning_rates=dict.fromkeys([*perplexity, *diverged], 1e-3),
         cpu_seconds={},
     )
 
@@ -193,11 +202,70 @@ def test_gains_are_ratios_paired_by_seed_with_an_interval():
     assert (gain.method, gain.ratio.value, gain.ratio.interval) == ("both", 0.8, (0.8, 0.8))
 
 
-def test_gains_come_from_the_largest_budget_and_from_runs_with_the_reference():
+def test_gains_come_from_each_methods_largest_budget_and_from_runs_with_the_reference():
     runs = [
-        a_run(0, {"onebit": 10.0, "both": 8.0}),
+        a_run(0, {"onebit": 20.0, "both": 8.0, "both_rank2": 6.0}),
         a_run(0, {"onebit": 10.0, "both": 5.0}, tokens=200),
         a_run(1, {"both": 5.0}, tokens=300),
     ]
-    (gain,) = gains(runs)
-    assert (gain.ratio.value, gain.tokens) == (0.5, 200)
+    found = {gain.method: (gain.ratio.value, gain.tokens) for gain in gains(runs)}
+    assert found == {"both": (0.5, 200), "both_rank2": (0.3, 100)}
+
+
+def test_a_method_that_diverged_is_counted_beside_its_gain():
+    runs = [
+        a_run(0, {"onebit": 10.0, "both": 5.0}, diverged=["qat2"]),
+        a_run(1, {"onebit": 10.0}, diverged=["both", "qat2"]),
+    ]
+    found = {gain.method: (gain.ratio and gain.ratio.value, gain.diverged) for gain in gains(runs)}
+    assert found == {"both": (0.5, 1), "qat2": (None, 2)}
+
+
+def test_a_training_that_diverges_is_an_outcome_with_its_size_and_no_quality(setting, task, monkeypatch):
+    def diverge(*_):
+        raise DivergedError("the loss is nan", 3, None)
+
+    monkeypatch.setattr(measure, "distil", diverge)
+    lost = attempt(METHODS["both"], setting, task, RECIPE)
+    assert repr(lost).endswith("diverged after 3 steps)")
+    found = by_method([dense_score("teacher", setting.model, setting.test, task), lost])
+    assert found["diverged"] == {"both": 3.0}
+    assert "both" in found["bits"]
+    assert list(found["perplexity"]) == ["teacher"]
+
+
+def test_a_perplexity_that_is_no_number_is_a_divergence(setting, task, monkeypatch):
+    monkeypatch.setattr(measure, "measure_quality", lambda *_: Quality(float("nan"), 0.0, 1))
+    found = [attempt(METHODS[name], setting, task, RECIPE) for name in ("svid", "both")]
+    assert all(isinstance(each, Divergence) for each in found)
+    assert [each.step for each in found] == [0, 2]
+
+
+def test_a_training_that_ends_is_a_score(setting, task):
+    assert attempt(METHODS["svid"], setting, task, RECIPE).perplexity > 1
+
+
+def test_the_questions_that_the_teacher_answers_too_are_counted(setting, task):
+    teacher = dense_score("teacher", setting.model, setting.test, task)
+    found = by_method([teacher, replace(teacher, name="wrong", right=tuple(not right for right in teacher.right))])
+    assert found["right_with_teacher"] == {"teacher": found["choice_accuracy"]["teacher"], "wrong": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((["rtn9"], [], []), "no method 'rtn9'; choose from rtn4"),
+        ((["rtn4", "rtn4"], [], []), "methods names rtn4 more than once"),
+        ((["rtn4"], ["huge"], []), "a ladder is made of mini, .*got huge"),
+        ((["rtn4"], [], ["slimm"]), "no dense model 'slimm'; choose from mini.*smollm2-135m-instruct, a hub name"),
+    ],
+)
+def test_names_of_a_contest_are_checked_before_anything_is_loaded(names, message):
+    with pytest.raises(ValueError, match=message):
+        check_names(*names)
+    check_names(["rtn4", "onebit"], ["narrow", "wide"], ["slim", "owner/name"])
+
+
+def test_marks_that_would_cover_one_another_stand_side_by_side_and_others_stay():
+    places = side_by_side([2.13, 2.13, 2.12, 2.13, 1.0], [40.0, 40.5, 39.5, 80.0, 40.0])
+    assert places == pytest.approx([2.13, 2.23, 2.02, 2.13, 1.0])

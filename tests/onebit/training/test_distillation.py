@@ -1,4 +1,5 @@
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,16 +10,33 @@ from lib.onebit.training import (
     SVID_KEEPING_WEIGHTS,
     DistillationRecipe,
     DivergedError,
+    ExpertsForm,
     LossWeights,
     OneBitForm,
+    RankKForm,
     distil,
     released_recipe,
     student_of,
+    trainer,
 )
 from lib.onebit.training.divergence import LossWatch
 from lib.onebit.training.trainer import DistillationTrainer, complete_checkpoint
 
 RECIPE = DistillationRecipe(steps=6, batch=4, learning_rate=5e-3, log_every=2, save_every=2)
+
+
+# The loss of the paper's form at 1e-3 on the teacher "mini", every step: all latents cross zero at once after 15 steps.
+HUMP = [
+    *(3.24, 3.30, 3.31, 3.45, 3.28, 3.11, 3.28, 3.15, 3.21, 3.07, 3.27, 3.19, 3.25, 3.29, 3.61, 4.62, 4.39, 4.92),
+    *(4.47, 4.15, 4.00, 3.96, 3.60, 3.67, 3.00, 3.23, 3.56, 3.15, 3.09, 2.94, 3.10, 2.79, 2.72, 2.74, 2.78, 2.55),
+    *(2.69, 2.53, 2.49, 2.62, 2.48, 2.53, 2.25, 2.40, 2.31, 2.17, 2.16, 2.47, 2.29, 2.19, 2.14, 2.10, 1.95, 1.92),
+]
+# The same without the LayerNorm, at 4e-3: the first step's loss is low, and the leap goes far beyond it.
+HUMP_NEAR_THE_TEACHER = [
+    *(1.91, 1.95, 1.92, 2.10, 1.80, 1.76, 4.80, 4.09, 3.91, 3.70, 3.40, 3.41, 3.24, 3.18, 3.00, 2.81, 2.79, 2.59),
+    *(2.51, 2.47, 2.46, 2.38, 2.14, 2.16, 1.99, 1.94, 2.34, 1.94, 1.98, 1.87, 1.88, 1.81, 1.70, 1.64, 1.77, 1.58),
+    *(1.62, 1.65, 1.59, 1.58, 1.56, 1.52, 1.47, 1.54, 1.46, 1.34, 1.39, 1.62, 1.46, 1.39, 1.30, 1.31, 1.24, 1.25),
+]
 
 
 class Interrupted(Exception):
@@ -172,13 +190,57 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(teacher, blocks)
 
 
 @pytest.mark.parametrize(
-    ("losses", "diverges"), [([1.0] * 60, False), ([1.0] * 30 + [5.0] * 20, True), ([1.0] * 90 + [3.0] * 20, True)]
+    ("losses", "diverges"),
+    [
+        ([1.0] * 60, False),
+        ([1.0] * 30 + [5.0] * 20, True),
+        ([1.0] * 90 + [3.0] * 230, True),
+        ([3.0, 2.9, 2.8] + [50.0] * 40, True),  # within the first window
+        ([3.0] * 10 + [0.3] * 100 + [2.5] * 300, True),  # below the start, and for good
+        (HUMP, False),
+        (HUMP_NEAR_THE_TEACHER, False),
+        ([each for each in HUMP_NEAR_THE_TEACHER for _ in range(4)], False),  # at a quarter of the rate
+        ([3.0] * 10 + [0.8] * 40 + [5.0] * 15 + [3.0] * 60 + [0.7] * 100, False),  # six times the minimum, and back
+    ],
 )
-def test_a_loss_far_above_its_start_is_a_divergence(losses, diverges):
+def test_a_loss_that_blows_up_is_a_divergence_and_a_hump_is_none(losses, diverges):
     watch = LossWatch()
     faults = [fault for fault in map(watch.fault, losses) if fault]
     assert bool(faults) == diverges
     assert LossWatch().fault(math.nan) == "the loss is nan"
+
+
+def test_the_halves_of_a_step_count_as_one(teacher, blocks, monkeypatch):
+    seen = []
+    monkeypatch.setattr(LossWatch, "fault", lambda _self, loss: seen.append(loss))
+    recipe = replace(RECIPE, steps=3, log_every=1, save_every=0, batch=2, accumulation=2)
+    rows = distil(new_student(teacher), teacher, blocks, recipe).history
+    assert seen == pytest.approx([row.loss for row in rows])
+
+
+def test_a_training_that_blows_up_keeps_the_checkpoint_from_before(teacher, blocks, tmp_path, monkeypatch):
+    real = trainer.distillation_losses
+    calls = iter(range(10**6))
+
+    def rising(*arguments):
+        losses = real(*arguments)
+        return replace(losses, total=losses.total * (1000 if next(calls) >= 6 else 1))
+
+    monkeypatch.setattr(trainer, "distillation_losses", rising)
+    with pytest.raises(DivergedError, match="at the first step it was") as error:
+        distil(new_student(teacher), teacher, blocks, replace(RECIPE, steps=40), tmp_path)
+    assert error.value.checkpoint == tmp_path / "checkpoint-6"
+
+
+def test_a_training_that_goes_on_is_held_against_its_first_steps(teacher, blocks, tmp_path, monkeypatch):
+    starts = []
+    fault = LossWatch.fault
+    monkeypatch.setattr(LossWatch, "fault", lambda self, loss: starts.append(self.first) or fault(self, loss))
+    rows = distil(new_student(teacher), teacher, blocks, RECIPE, tmp_path).history
+    shutil.rmtree(tmp_path / "checkpoint-6")
+    starts.clear()
+    distil(new_student(teacher), teacher, blocks, RECIPE, tmp_path)
+    assert starts == [rows[0].loss] * 2
 
 
 def test_one_bad_batch_is_no_divergence():
@@ -192,6 +254,54 @@ def test_a_teacher_with_another_vocabulary_is_refused(teacher, blocks):
         ValueError, match=r"embed_tokens\.weight: the teacher's is \[70, 32\], the student's \[64, 32\]"
     ):
         distil(new_student(teacher), other, blocks, RECIPE)
+
+
+def test_a_teacher_of_another_depth_is_refused(teacher, blocks):
+    other = build_tiny(TinyRecipe(width=32, blocks=3, inner=40, steps=1, vocabulary=64))
+    with pytest.raises(ValueError, match="the teacher has 3 blocks, the student 2"):
+        distil(new_student(teacher), other, blocks, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((0, 12), r"one block or more .* got \[0, 12\]"),
+        ((40, 1), r"of 2 tokens or more, got \[40, 1\]"),
+        ((3, 12), "3 blocks do not fill one batch of 4; take more text"),
+    ],
+)
+def test_too_few_tokens_for_a_step_are_refused(teacher, blocks, shape, message):
+    with pytest.raises(ValueError, match=message):
+        distil(new_student(teacher), teacher, blocks[: shape[0], : shape[1]], RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DistillationRecipe(steps=1, warmup=-1), "warmup is 0 or more, got -1"),
+        (lambda: DistillationRecipe(steps=1, clip=math.nan), "clip is 0 or more, got nan"),
+        (lambda: DistillationRecipe(steps=1, learning_rate=math.inf), "learning rate is above 0, got inf"),
+        (lambda: LossWeights(hidden=math.nan), "finite, 0 or more, and not all 0; got .*hidden=nan"),
+        (lambda: RankKForm(0), "rank is 1 or more, got 0"),
+        (lambda: ExpertsForm(0), "1 expert or more, got 0"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_rank_that_a_matrix_does_not_have_is_refused(teacher):
+    with pytest.raises(ValueError, match=r"q_proj\.weight is \[32, 32\] and has no 33 singular triples"):
+        student_of(teacher, RankKForm(33).make_layer)
+
+
+def test_an_all_zero_row_is_refused_with_a_layer_norm_and_kept_without(teacher):
+    teacher.model.layers[1].mlp.up_proj.weight.data[7] = 0
+    with pytest.raises(ValueError, match=r"layers\.1\.mlp\.up_proj\.weight has an all-zero row, 7 \(of 1\)"):
+        new_student(teacher)
+    student = new_student(teacher, post_norm=False)
+    assert not student.model.layers[1].mlp.up_proj.dequantise()[7].any()
 
 
 def test_tokens_of_another_tokenizer_are_refused(teacher, blocks):
