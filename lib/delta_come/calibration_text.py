@@ -38,7 +38,8 @@ def calibration_tokens(text: Calibration, base: "Source", tokens: int, window: i
         return text
     if window < 2 or tokens < window:
         raise DeltaError(f"calibration needs at least one window: got {tokens} tokens and windows of {window}")
-    return calibration_blocks(_texts(text), _tokenizer(base), window, tokens // window)
+    tokenizer = _tokenizer(base)
+    return calibration_blocks(_texts(text), tokenizer, window, tokens // window)
 
 
 def _texts(text: "str | Path | None") -> "Dataset":

@@ -53,7 +53,7 @@ class Routing:
         """
         source, ahead = self._ahead
         if source is not x or name not in ahead:
-            names, deltas = _slices(name), [tenant.deltas for tenant in self.tenants]
+            names, deltas = same_input(name), [tenant.deltas for tenant in self.tenants]
             products = self._kernel.products(x, self.rows_of(x, name), names, deltas)
             ahead = dict(zip(names, products, strict=True))
         product = ahead.pop(name)
@@ -81,10 +81,8 @@ class Routing:
         return self.places.repeat_interleave(found // given)
 
 
-def _slices(name: str) -> list[str]:
-    """Return the names of the weights that read the same input, from the one that comes first on."""
+def same_input(name: str) -> tuple[str, ...]:
+    """Return the names of the weights that read the same input as one of a given name, itself included."""
     module, kind = name.removesuffix(".weight").rsplit(".", 1)
-    for kinds in _SLICES:
-        if kind == kinds[0]:
-            return [f"{module}.{one}.weight" for one in kinds]
-    return [name]
+    kinds = next((kinds for kinds in _SLICES if kind in kinds), (kind,))
+    return tuple(f"{module}.{one}.weight" for one in kinds)

@@ -78,6 +78,13 @@ def test_every_returned_sequence_belongs_to_its_rows_tenant(llama, deltas, serve
     assert found[:, -1].tolist() == expected.repeat_interleave(3).tolist()
 
 
+def test_beams_stay_with_their_rows_tenant(llama, deltas, served):
+    options = {"max_new_tokens": 4, "do_sample": False, "num_beams": 2}
+    found = served.generate(PROMPTS[1:3], tenants=["a", "b"], **options)
+    expected = row_by_row(llama, deltas, PROMPTS[1:3], ["a", "b"], lambda m, ids: m.generate(ids, **options))
+    assert found.tolist() == expected.tolist()
+
+
 def test_own_biases_embeddings_and_heads_are_served_row_by_row(qwen):
     names = ("model.layers.0.self_attn.q_proj.bias", "model.embed_tokens.weight", "lm_head.weight", *NORMS)
     deltas = {"a": fabricated(qwen, 1, raw=names), "b": fabricated(qwen, 2)}
@@ -141,7 +148,7 @@ def test_a_zero_delta_serves_the_base(llama):
     for name, matrix in zero.matrices.items():
         zero.matrices[name] = type(matrix)(name, matrix.shape, ())
     served = attach(copy.deepcopy(llama), {"zero": zero})
-    assert torch.equal(served_logits(served, PROMPTS, ["zero"] * 4), row_by_row(llama, {}, PROMPTS, [None] * 4, logits))
+    assert torch.equal(served_logits(served, PROMPTS, ["zero"] * 4), served_logits(served, PROMPTS, [None] * 4))
 
 
 def test_without_tenants_the_model_is_the_base(llama, served):
