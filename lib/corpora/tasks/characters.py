@@ -1,7 +1,7 @@
-"""Three tasks of single characters for tiny models: chains of sums, records to sort, brackets to close.
+"""Three tasks of single characters for tiny models: chains of sums, records to rewrite, brackets to close.
 
-    chains      7+5*3-4=              2,6,2               running results, left to right, last digits only
-    records     c=31 a=75 b=08>       A:75|B:08|C:31      sorted by key, written in another form
+    chains      4+3*3-2=              4,2,1,4             running results, left to right, modulo 5
+    records     c=31 a=75 b=08>       C:31|A:75|B:08      written in another form
     brackets    [(<>{~                })]                 the closing brackets that are missing, innermost first
 
 Each can be learnt in seconds by a model of 0.1 M parameters, and none by heart. `PRIMER` is what such a model reads
@@ -16,32 +16,34 @@ from typing import Any
 from lib.corpora.tasks.task import Generator, Item
 
 _DIGITS = "0123456789"
+_SMALL = "01234"
 _SIGNS = "+-*"
 _KEYS = "abcdefgh"
 _PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _TERMS = 5
+_MODULUS = 5  # 75 facts: so many are learnt in seconds
 _FIELDS = 3
 
 
 def _chain(dice: random.Random) -> Item:
-    terms = [dice.choice(_DIGITS) for _ in range(_TERMS)]
+    terms = [dice.choice(_SMALL) for _ in range(_TERMS)]
     signs = [dice.choice(_SIGNS) for _ in terms[1:]]
-    results, value = [], int(terms[0])
+    results, value = [terms[0]], int(terms[0])
     for sign, term in zip(signs, terms[1:], strict=True):
-        value = _last_digit(value, sign, int(term))
+        value = _applied(value, sign, int(term))
         results.append(str(value))
     prompt = terms[0] + "".join(sign + term for sign, term in zip(signs, terms[1:], strict=True)) + "="
     return Item(prompt, ",".join(results), f"{_TERMS} terms", prompt)
 
 
-def _last_digit(left: int, sign: str, right: int) -> int:
-    return {"+": left + right, "-": left - right, "*": left * right}[sign] % 10
+def _applied(left: int, sign: str, right: int) -> int:
+    return {"+": left + right, "-": left - right, "*": left * right}[sign] % _MODULUS
 
 
 def _record(dice: random.Random) -> Item:
     values = {key: f"{dice.randrange(100):02}" for key in dice.sample(_KEYS, _FIELDS)}
     prompt = " ".join(f"{key}={value}" for key, value in values.items()) + ">"
-    answer = "|".join(f"{key.upper()}:{values[key]}" for key in sorted(values))
+    answer = "|".join(f"{key.upper()}:{values[key]}" for key in values)
     return Item(prompt, answer, f"{_FIELDS} fields", " ".join(sorted(values.values())))
 
 
@@ -60,15 +62,15 @@ def _brackets(dice: random.Random) -> Item:
 
 
 def _primer(dice: random.Random) -> Item:
-    text = dice.choice((_single, _copy, _alphabet, _list, _closed))(dice)
+    text = dice.choice((_single, _single, _copy, _alphabet, _list, _closed))(dice)
     return Item("", text, "primer", text)
 
 
 def _single(dice: random.Random) -> str:
     sums = []
-    for _ in range(3):
-        left, sign, right = dice.choice(_DIGITS), dice.choice(_SIGNS), dice.choice(_DIGITS)
-        sums.append(f"{left}{sign}{right}={_last_digit(int(left), sign, int(right))}")
+    for _ in range(4):
+        left, sign, right = dice.choice(_SMALL), dice.choice(_SIGNS), dice.choice(_SMALL)
+        sums.append(f"{left}{sign}{right}={_applied(int(left), sign, int(right))}")
     return ";".join(sums)
 
 
@@ -106,9 +108,9 @@ def _made_of(allowed: str) -> Any:  # noqa: ANN401 - a function
     return lambda answer: float(bool(answer) and set(answer) <= set(allowed))
 
 
-CHAINS = Generator("chains", "running results of a sum, last digits", _chain, _correct, _made_of(_DIGITS + ","), 12)
+CHAINS = Generator("chains", "running results of a sum, modulo 5", _chain, _correct, _made_of(_SMALL + ","), 12)
 RECORDS = Generator(
-    "records", "records sorted and rewritten", _record, _correct, _made_of(_DIGITS + _KEYS.upper() + ":|"), 20
+    "records", "records in another form", _record, _correct, _made_of(_DIGITS + _KEYS.upper() + ":|"), 20
 )
 BRACKETS = Generator("brackets", "the closing brackets that are missing", _brackets, _correct, _made_of(")]}>"), 10)
 PRIMER = Generator("primer", "single sums, copies, alphabets, records, brackets", _primer, _correct, lambda _: 1.0, 20)

@@ -73,7 +73,7 @@ def test_a_fifth_of_what_can_be_drawn_is_held_out():
 def test_the_items_are_these_on_every_machine():
     first = make_task("arithmetic", train=1, test=1).test[0]
     assert is_held_out(first["numbers"])
-    assert fingerprint(make_task("chains", train=5, test=5).test)[:12] == "fbf5a5c29367"
+    assert fingerprint(make_task("chains", train=5, test=5).test)[:12] == "60f394c60821"
     assert fingerprint(make_task("programs", train=5, test=5).test)[:12] == "e3a6bfc3a81c"
 
 
@@ -150,13 +150,13 @@ def test_a_cards_style_is_the_share_of_rules_that_it_keeps(card, style):
 def test_chains_records_and_brackets_are_right_when_computed_again():
     for item in make_task("chains", train=50, test=1).train:
         terms = re.findall(r"([-+*]?)(\d)", item["prompt"])
-        value, results = int(terms[0][1]), []
+        value, results = int(terms[0][1]), [terms[0][1]]
         for sign, digit in terms[1:]:
-            value = {"+": value + int(digit), "-": value - int(digit), "*": value * int(digit)}[sign] % 10
+            value = {"+": value + int(digit), "-": value - int(digit), "*": value * int(digit)}[sign] % 5
             results.append(str(value))
         assert item["answer"] == ",".join(results)
     for item in make_task("records", train=50, test=1).train:
-        pairs = sorted(pair.split("=") for pair in item["prompt"].rstrip(">").split())
+        pairs = [pair.split("=") for pair in item["prompt"].rstrip(">").split()]
         assert item["answer"] == "|".join(f"{key.upper()}:{value}" for key, value in pairs)
     for item in make_task("brackets", train=50, test=1).train:
         closed = item["prompt"].rstrip("~") + item["answer"]
