@@ -16,7 +16,7 @@ from lib.delta_come.contest.budget import Budget, projection_shapes, ratio_text
 from lib.delta_come.contest.lora import TUNING_SEED, best_rate, fit_lora, lora_ranks, sweep, validation_items
 from lib.delta_come.contest.measure import Lead, Score, compete, lead, measure, recovery_interval
 from lib.delta_come.contest.methods import METHODS, Method, fitting, method_named
-from lib.delta_come.contest.results import by_method, judged_method, of_backbones, of_curve, of_setting
+from lib.delta_come.contest.results import by_method, judged_method, metadata_share, of_backbones, of_curve, of_setting
 from lib.delta_come.contest.setting import STYLE_TASKS, Setting, load_setting, task_text
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "load_setting",
     "lora_ranks",
     "measure",
+    "metadata_share",
     "method_named",
     "of_backbones",
     "of_curve",

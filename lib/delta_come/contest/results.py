@@ -4,26 +4,48 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lib.delta_come.contest.backbone import Backbones
-from lib.delta_come.contest.budget import ratio_text
+from lib.delta_come.contest.budget import Budget, projection_shapes, ratio_text
 from lib.delta_come.contest.measure import Score, lead, recovery_interval
 from lib.delta_come.contest.setting import Setting
+from lib.delta_come.equal_bytes import EqualBytes
 from lib.delta_come.errors import DeltaError
+from lib.delta_come.options import SHARES, CompressOptions
 
-# 8+3+2 as the paper stores it and, where that does not fit, with a scale a rank.
-_OURS = ("delta_come", "delta_come_folded")
+_AS_PAPER, _FOLDED = "delta_come", "delta_come_folded"
+# Scales, zero points, singular values and permutation are 7 % of the bytes of a 4096 x 4096 matrix. Where they are more
+# than this share, as in a matrix of 128 x 128 (half), the paper's storage would be judged and not its plan.
+_MOST_METADATA = 0.25
 
 
-def judged_method(scores: Iterable[Score]) -> str:
-    """Return which of the scores is 8+3+2: as the paper stores it if that fitted, else folded.
+def judged_method(setting: Setting, budget: Budget, names: Iterable[str]) -> str:
+    """Return the method that stands for 8+3+2: as the paper stores it on matrices wide enough for that, else folded.
+
+    Args:
+        setting: With the matrices.
+        budget: True bytes.
+        names: Methods that take part.
 
     Raises:
-        DeltaError: Neither is among them.
+        DeltaError: The one that stands for it is not among them.
     """
-    names = {score.name for score in scores}
-    found = [name for name in _OURS if name in names]
-    if not found:
-        raise DeltaError(f"neither {' nor '.join(_OURS)} is among {', '.join(sorted(names))}; one of them is judged")
-    return found[0]
+    chosen = _AS_PAPER if metadata_share(setting, budget) <= _MOST_METADATA else _FOLDED
+    if chosen not in set(names):
+        raise DeltaError(f"{chosen} is judged on these matrices and is not among {', '.join(names) or 'none'}; add it")
+    return chosen
+
+
+def metadata_share(setting: Setting, budget: Budget) -> float:
+    """Return which share of the bytes of 8+3+2, as the paper stores it, is not codes; 1 where it does not fit."""
+    payload = total = 0
+    rule, storage = EqualBytes(SHARES, budget.like), CompressOptions().storage
+    for name, (m, n) in projection_shapes(setting.pair).items():
+        try:
+            plan = rule.resolve(m, n, budget.ratio, storage, name)
+        except DeltaError:
+            return 1.0
+        payload += plan.payload_bits(m, n)
+        total += plan.true_bits(m, n, storage)
+    return 1 - payload / total
 
 
 def by_method(setting: Setting, scores: Sequence[Score], ours: str) -> dict[str, Any]:

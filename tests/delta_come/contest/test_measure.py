@@ -16,6 +16,7 @@ from lib.delta_come.contest import (
     judged_method,
     lead,
     measure,
+    metadata_share,
     of_backbones,
     of_curve,
     of_setting,
@@ -142,7 +143,7 @@ def test_the_extra_drop_is_the_difference_of_both_drops(setting):
 
 def test_scores_become_a_record(setting, few, most):
     scores = [replace(most, name="delta_come_folded"), replace(few, name="bitdelta")]
-    ours = judged_method(scores)
+    ours = judged_method(setting, BUDGET, [score.name for score in scores])
     metrics = CompareAtEqualBytes(
         model="tiny",
         model_parameters=1,
@@ -165,8 +166,25 @@ def test_scores_become_a_record(setting, few, most):
     assert math.isfinite(metrics.activation["bitdelta high outliers"])
 
 
-def test_the_papers_storage_is_judged_where_it_fits(few):
+def test_the_papers_storage_is_judged_where_its_metadata_is_a_small_share(setting):
     names = ("bitdelta", "delta_come_folded", "delta_come")
-    assert judged_method([replace(few, name=name) for name in names]) == "delta_come"
-    with pytest.raises(DeltaError, match="one of them is judged"):
-        judged_method([few])
+    assert metadata_share(setting, Budget(1 / 4)) > 0.25  # 64 wide
+    assert judged_method(setting, Budget(1 / 4), names) == "delta_come_folded"
+    wide = replace(setting, pair=_Shapes((4096, 4096)))
+    assert metadata_share(wide, Budget(1 / 16)) == pytest.approx(0.078, abs=0.01)
+    assert judged_method(wide, Budget(1 / 16), names) == "delta_come"
+
+
+def test_the_judged_method_has_to_take_part(setting):
+    with pytest.raises(DeltaError, match="delta_come_folded is judged on these matrices and is not among bitdelta"):
+        judged_method(setting, BUDGET, ["bitdelta"])
+
+
+class _Shapes:
+    """A pair of one matrix, of which nothing but the shape is asked for."""
+
+    projections = ("w",)
+
+    def __init__(self, shape):
+        self.base = self
+        self.weights = {"w": torch.empty(shape, device="meta")}
