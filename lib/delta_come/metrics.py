@@ -57,7 +57,7 @@ class CompareAtEqualBytes(Metrics):
         ratio: alpha.
         like: The plan whose true bytes are the budget at that alpha; "": alpha is real.
         budget: Bytes that the projections may take.
-        ours: The method that is judged: 8+3+2 as the paper stores it, or folded where its metadata would be a large part.
+        ours: The method that is judged: 8+3+2 as the paper stores it, or folded where metadata would be a large part.
         base_accuracy: Of the base.
         finetuned_accuracy: Of the fine-tune.
         base_kl: KL(fine-tune || base) on answers, in nats a token.
