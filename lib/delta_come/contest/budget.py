@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lib.delta_come.delta import Pair
 from lib.delta_come.equal_bytes import true_budget
 
-_A_NUMBER = 16  # bits; with it, BitDelta's one scale fits at 1/16
+_A_NUMBER = 16  # bits; with it, the scale of each of BitDelta's passes fits at 1/16, 1/8, ...
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Budget:
     like: str | None = None
 
     def bits(self, m: int, n: int, name: str = "the matrix") -> int:
-        """Return the bits that an m x n matrix may take: alpha of it, and one fp16 number.
+        """Return the bits that an m x n matrix may take: alpha of it, and an fp16 number for each bit a weight.
 
         Raises:
             DeltaError: The ratio is not above 0, or `like` does not fit.
         """
-        return true_budget(self.like, m, n, self.ratio, name) + _A_NUMBER
+        return true_budget(self.like, m, n, self.ratio, name) + _A_NUMBER * max(1, int(16 * self.ratio))
 
     def bytes(self, shapes: Iterable[tuple[int, int]]) -> int:
         """Return the bytes that matrices may take together."""

@@ -18,8 +18,8 @@ def test_a_matrix_of_low_rank_is_kept_to_the_digits_of_fp16(delta):
 
 
 def test_a_truncation_leaves_the_energy_of_what_it_drops(delta):
-    left = (delta - low_rank("w", delta, 2).delta()).norm()
-    assert left == pytest.approx(torch.linalg.svdvals(delta)[2], rel=1e-2)
+    left = (delta - low_rank("w", delta, 2).delta()).norm().item()
+    assert left == pytest.approx(torch.linalg.svdvals(delta)[2].item(), rel=1e-2)
 
 
 def test_no_singular_values_are_stored_beside_the_factors(delta):
@@ -27,9 +27,9 @@ def test_no_singular_values_are_stored_beside_the_factors(delta):
 
 
 def test_ranks_spend_the_whole_budget_but_for_less_than_one():
-    ranks = affordable_ranks(SHAPES, lambda m, n: 2 * m * n)
+    ranks = affordable_ranks(SHAPES, lambda m, n: 6 * m * n)
     spent = sum(16 * (m + n) * ranks[name] for name, (m, n) in SHAPES.items())
-    budget = sum(2 * m * n for m, n in SHAPES.values())
+    budget = sum(6 * m * n for m, n in SHAPES.values())
     assert spent <= budget < spent + 16 * 40
 
 
@@ -61,7 +61,7 @@ def test_vectors_of_signs_take_a_bit_an_entry_and_spend_the_budget(delta):
 
 def test_vectors_of_signs_point_where_the_delta_does(delta):
     approximation = sign_vectors("w", delta, bits=10**6).delta()
-    assert torch.cosine_similarity(approximation.flatten(), delta.flatten(), dim=0) > 0.6
+    assert torch.cosine_similarity(approximation.flatten(), delta.flatten(), dim=0) > 0.5
 
 
 def test_vectors_of_signs_below_one_rank_are_refused(delta):

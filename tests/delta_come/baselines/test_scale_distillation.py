@@ -42,7 +42,7 @@ def logit_error(pair, stored, tokens):
 
 
 def test_trained_scales_bring_the_logits_closer_to_the_finetunes(pair, stored, trained, tokens):
-    assert logit_error(pair, trained, tokens) < 0.95 * logit_error(pair, stored, tokens)
+    assert logit_error(pair, trained, tokens) < 0.98 * logit_error(pair, stored, tokens)
 
 
 def test_only_scales_change_and_bytes_stay(stored, trained):
