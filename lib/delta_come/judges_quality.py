@@ -179,15 +179,21 @@ def _against_lora(runs: Sequence[CompareWithLora]) -> Verdict:
 
 
 def _orders(runs: Runs) -> list[tuple[str, str, str]]:
-    """Return what is to be smaller than what: a name, the smaller method, the larger one."""
+    """Return what is to be smaller than what: a name, the smaller method, the larger one.
+
+    One precision may be stored either way; where a run has both, both count.
+    """
     if not runs:
         return []
-    three = runs[0].ours
-    one = "gptq3_folded" if three.endswith("_folded") else "gptq3"
+    three, bitdelta = runs[0].ours, bitdelta_of(runs)
     return [
-        ("three over one precision", three, one),
-        ("one precision over BitDelta", one, bitdelta_of(runs)),
-        ("one precision over low rank", one, LOW_RANK),
+        order
+        for one in ("gptq3", "gptq3_folded")
+        for order in (
+            (f"three precisions over one ({one})", three, one),
+            (f"one precision ({one}) over BitDelta", one, bitdelta),
+            (f"one precision ({one}) over low rank", one, LOW_RANK),
+        )
     ]
 
 

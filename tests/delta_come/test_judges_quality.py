@@ -212,7 +212,7 @@ def test_one_precision_behind_another_method_fails_c8(method):
     assert status("C8", runs) is Status.FAILS
 
 
-def test_the_folded_method_is_held_against_one_precision_folded():
+def test_three_precisions_are_held_against_one_in_either_storage():
     errors = {"delta_come_folded": 1.0, "gptq3_folded": 0.5, "gptq3": 2.0, "bitdelta_trained": 4.0, "low_rank": 5.0}
     activation = {f"{method} {place}": error for method, error in errors.items() for place in PLACES}
     assert status("C8", seeds(ours="delta_come_folded", activation=activation)) is Status.FAILS
