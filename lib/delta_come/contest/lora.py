@@ -10,7 +10,7 @@ from lib.delta_come.contest.budget import Budget, projection_shapes
 from lib.delta_come.contest.setting import Setting
 from lib.delta_come.errors import DeltaError
 from lib.models.answering import score_answers
-from lib.models.finetuning import Schedule
+from lib.models.finetuning import Schedule, pairs
 
 TUNING_SEED = 100
 
@@ -39,7 +39,7 @@ def fit_lora(
     own = Schedule(
         **{name: getattr(schedule, name) for name in Schedule.__dataclass_fields__} | {"learning_rate": learning_rate}
     )
-    return train_lora(setting.base, items, lora_ranks(setting, budget), own)
+    return train_lora(setting.base, items, lora_ranks(setting, budget), pairs._resolved(own))
 
 
 def sweep(

@@ -65,7 +65,13 @@ class Score:
         )
 
 
-def compete(name: str, setting: Setting, budget: Budget, activations: bool = False) -> Score:
+def compete(
+    name: str,
+    setting: Setting,
+    budget: Budget,
+    activations: bool = False,
+    keep: dict[str, StoredDelta] | None = None,
+) -> Score:
     """Compress a pair by one method and return what came of it.
 
     Args:
@@ -73,6 +79,7 @@ def compete(name: str, setting: Setting, budget: Budget, activations: bool = Fal
         setting: Pair, items and calibration text.
         budget: True bytes.
         activations: Whether activations are compared too.
+        keep: Where what was made is put, by the method's name, for whoever needs it once more.
 
     Raises:
         DeltaError: There is no such method, it does not fit into the budget, or took more than it.
@@ -80,6 +87,8 @@ def compete(name: str, setting: Setting, budget: Budget, activations: bool = Fal
     method, started = method_named(name), time.process_time()
     stored = method.make(setting, budget)
     seconds = time.process_time() - started
+    if keep is not None:
+        keep[name] = stored
     score = measure(stored, setting, budget, method.label, activations, seconds=seconds)
     if not (score.within_budget or method.over_budget):
         raise DeltaError(f"{name} took {score.bytes} bytes of a budget of {score.budget}: its ranks do not fit")
