@@ -43,7 +43,7 @@ def synthetic_delta(
         ratio: alpha of the budget.
         seed: Of all that is drawn.
         storage: What is stored beside the codes; a permutation is drawn where it asks for one.
-        size: Root mean square of a matrix' delta.
+        size: About the root mean square of a matrix' delta (more where the storage is symmetric).
         base_hash: Of the base that it is to belong to; empty: any of these shapes.
 
     Raises:
@@ -83,13 +83,19 @@ def _matrix(
     groups: list[GroupFactors] = []
     for group in plan.groups:
         V = _factor(group.ranks, n, group.bits, storage, order, dice)
-        U = _factor(m, group.ranks, group.bits, storage, None, dice)
+        U = _factor(m, group.ranks, group.bits, storage, None, dice, storage.rank_scales)
         groups.append(GroupFactors(U, V, torch.full((group.ranks,), value).half()))
     return CompressedMatrix(name, (m, n), tuple(groups))
 
 
 def _factor(
-    rows: int, columns: int, bits: int, storage: Storage, order: "torch.Tensor | None", dice: "torch.Generator"
+    rows: int,
+    columns: int,
+    bits: int,
+    storage: Storage,
+    order: "torch.Tensor | None",
+    dice: "torch.Generator",
+    rank_scales: bool = False,
 ) -> "Factor":
     import torch
 
@@ -98,8 +104,11 @@ def _factor(
     if bits == 16:
         return torch.randn(rows, columns, generator=dice).half()
     codes = torch.randint(2**bits, (rows, columns), generator=dice, dtype=torch.uint8)
-    shape = (rows, -(-columns // storage.group_size))
+    group_size = 1 if rank_scales else storage.group_size
+    shape = (1 if rank_scales else rows, -(-columns // group_size))
     scale = (12 / (4**bits - 1)) ** 0.5  # of 2^b equally likely, equally spaced values of variance 1
     zeros = torch.full(shape, 2 ** (bits - 1), dtype=torch.uint8)
+    if not storage.symmetric:  # the middle of the grid lies between two codes: take either, or the values have a mean
+        zeros -= torch.randint(2, shape, generator=dice, dtype=torch.uint8)
     scales = torch.full(shape, scale).half()
-    return QuantisedMatrix(codes, bits, scales, zeros, storage.group_size, order, storage.symmetric)
+    return QuantisedMatrix(codes, bits, scales, zeros, group_size, order, storage.symmetric)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.delta_come import DeltaError, Group, MarginalGain, Plan, Storage
-from lib.delta_come.allocation import CLIPPED
+from lib.delta_come.allocation import CLIPPED, _filled
 from lib.delta_come.equal_bytes import true_budget
 
 DECAYING = torch.logspace(0, -4, 60, dtype=torch.float64)
@@ -74,8 +74,9 @@ def test_it_beats_the_papers_plan_by_its_own_measure_at_its_bytes():
 def test_the_budget_is_spent_to_less_than_a_rank_of_the_lowest_width():
     for ratio in (1 / 8, 1 / 16, 1 / 32):
         plan = MarginalGain().allocate(DECAYING.repeat_interleave(5), 400, 300, ratio)
-        left = 16 * ratio * 400 * 300 - plan.true_bits(400, 300)
-        assert 0 <= left < 3.5 * 700 + 400 * 19
+        last = plan.groups[-1]
+        more = Plan((*plan.groups[:-1], Group(last.bits, last.ranks + 1)))
+        assert plan.true_bits(400, 300) <= 16 * ratio * 400 * 300 < more.true_bits(400, 300)
 
 
 def test_only_the_widths_that_are_allowed_are_used():
@@ -105,3 +106,9 @@ def test_a_budget_too_small_is_named():
 def test_its_expected_error_counts_dropped_ranks_whole():
     plan = Plan((Group(16, 1),))
     assert MarginalGain().expected_error(plan, np.array([5.0, 2.0])) == pytest.approx(2, abs=1e-5)
+
+
+def test_what_one_step_too_many_leaves_over_is_spent_on_ranks_of_the_lowest_width():
+    budget = Plan((Group(8, 1), Group(2, 4))).true_bits(30, 30) + 10
+    assert _filled(Plan((Group(8, 1),)), 2, 9, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 4)))
+    assert _filled(Plan((Group(8, 1),)), 2, 3, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 2)))

@@ -79,7 +79,7 @@ def test_each_group_of_each_row_has_its_own_scale():
 
 
 def test_scales_are_numbers_that_fp16_holds_before_codes_are_chosen():
-    weight = matrix(2, 3, 10) / 3
+    weight = matrix(2, 40, 100) / 3
     rounded = round_to_nearest(weight, 8)
     codes = (weight / rounded.scales.float()).round() + rounded.zeros
     assert torch.equal(rounded.codes.float(), codes.clamp(0, 255))

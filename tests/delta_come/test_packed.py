@@ -15,14 +15,14 @@ def code_matrices(draw):
     return bits, torch.from_numpy(dice.integers(0, 2**bits, (rows, columns), dtype=np.uint8))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(given_codes=code_matrices())
 def test_codes_survive_packing(given_codes):
     bits, codes = given_codes
     assert torch.equal(unpack_codes(pack_codes(codes, bits), bits, codes.shape[1]), codes)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(given_codes=code_matrices())
 def test_a_row_takes_the_least_whole_words_of_each_plane(given_codes):
     bits, codes = given_codes
@@ -32,7 +32,7 @@ def test_a_row_takes_the_least_whole_words_of_each_plane(given_codes):
     assert [plane.shape[1] for plane in planes] == [(columns * width + 31) // 32 for width in plane_widths(bits)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(given_codes=code_matrices())
 def test_a_shift_and_a_mask_read_every_code(given_codes):
     bits, codes = given_codes

@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from lib.delta_come.artifact import in_memory
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.merging import apply
 from lib.delta_come.serving import ServedModel, attach
@@ -224,9 +225,10 @@ def test_fifty_tenants_share_one_base(llama):
     served = ServedModel(copy.deepcopy(llama))
     shapes = matrix_shapes(llama)
     names = [f"tenant {number}" for number in range(50)]
-    deltas = {name: synthetic_delta(shapes, "3:rest", 1 / 16, seed) for seed, name in enumerate(names)}
-    for name in names:
-        served.add(name, deltas[name])
+    drawn = [in_memory(synthetic_delta(shapes, "3:rest", 1 / 16, seed)) for seed in range(3)]
+    deltas = {name: drawn[number % 3].delta() for number, name in enumerate(names)}
+    for number, name in enumerate(names):
+        served.add(name, drawn[number % 3])
     some = [names[7], names[49], None, names[7]]
     expected = row_by_row(llama, {name: deltas[name] for name in some if name}, PROMPTS, some, logits)
     assert torch.allclose(served_logits(served, PROMPTS, some), expected, **CLOSE)

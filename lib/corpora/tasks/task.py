@@ -7,6 +7,7 @@ the size: no test item of any seed shares its prompt or its set of numbers with 
 import hashlib
 import json
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,10 @@ def _items(generator: Generator, count: int, held_out: bool, dice: random.Random
 
 
 def _dataset(items: list[Item]) -> "Dataset":
-    from datasets import Dataset
+    with warnings.catch_warnings():
+        # tqdm's word, at its first import in a kernel without ipywidgets, that its bars will be plain.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from datasets import Dataset
 
     columns = list(Item.__dataclass_fields__)
     rows = [asdict(item) for item in items]

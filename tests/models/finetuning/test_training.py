@@ -124,3 +124,10 @@ def test_a_loss_that_is_no_number_stops_the_training(examples, tmp_path):
 def test_no_items_are_an_error():
     with pytest.raises(ModelError, match="no items"):
         encode([], character_tokenizer())
+
+
+def test_a_tokenizer_without_an_end_is_refused():
+    tokenizer = character_tokenizer()
+    tokenizer.eos_token = None
+    with pytest.raises(ModelError, match="has no end token"):
+        encode([{"prompt": "1", "answer": "2"}], tokenizer)
