@@ -1,11 +1,17 @@
 """What Delta-CoMe claims (Ping et al., NeurIPS 2024, arXiv 2406.08903), and how each claim is judged here.
 
-C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03. What is not measured yet says what it waits for. C16 is
-about vision-language models, of which there is none here.
+C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03, C10 on 05, the others on 04. What is not measured yet says
+what it waits for. C16 is about vision-language models, of which there is none here.
 """
 
-from lib.delta_come import judges_bits, judges_spectrum
-from lib.delta_come.metrics import ChooseTheBits, CompressOneLayer, LookAtTheSpectrum
+from lib.delta_come import judges_bits, judges_quality, judges_spectrum
+from lib.delta_come.metrics import (
+    ChooseTheBits,
+    CompareAtEqualBytes,
+    CompareWithLora,
+    CompressOneLayer,
+    LookAtTheSpectrum,
+)
 from lib.ledger import Claim, Part
 
 _S = "SmolLM2-135M fine-tuned here"
@@ -33,7 +39,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, fine-tune (53.8 when its eight numbers are averaged again)",
         scale=f"recovered share of the gain, {_S} and {_T}",
-        parts=(Part("recovery", None, None, _EQUAL_BYTES),),
+        parts=(Part("recovery", CompareAtEqualBytes, judges_quality.close_to_finetune, _EQUAL_BYTES),),
     ),
     Claim(
         id="delta_come.C3",
@@ -43,7 +49,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, low-rank",
         scale=f"recovered share and KL, {_S} and {_T}",
-        parts=(Part("against low rank", None, None, _EQUAL_BYTES),),
+        parts=(Part("against low rank", CompareAtEqualBytes, judges_quality.beats_low_rank, _EQUAL_BYTES),),
     ),
     Claim(
         id="delta_come.C4",
@@ -53,7 +59,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, BitDelta",
         scale=f"BitDelta with and without trained scales, {_S} and {_T}",
-        parts=(Part("against BitDelta", None, None, _EQUAL_BYTES),),
+        parts=(Part("against BitDelta", CompareAtEqualBytes, judges_quality.beats_bitdelta, _EQUAL_BYTES),),
     ),
     Claim(
         id="delta_come.C5",
@@ -63,7 +69,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="points",
         paper_scale="7B, Delta-CoMe minus BitDelta: GSM8K, HumanEval, SafetyBench",
         scale="word problems and programs against a format and style task",
-        parts=(Part("lead by task", None, None, _EQUAL_BYTES),),
+        parts=(Part("lead by task", CompareAtEqualBytes, judges_quality.lead_by_task, _EQUAL_BYTES),),
     ),
     Claim(
         id="delta_come.C6",
@@ -93,7 +99,14 @@ CLAIMS: tuple[Claim, ...] = (
         unit="mean squared error",
         paper_scale="WizardMath-7B on GSM8K, by depth; the order only",
         scale="activations on the task's inputs, by depth and for outlier columns",
-        parts=(Part("activation error", None, None, "needs activations of compressed fine-tunes"),),
+        parts=(
+            Part(
+                "activation error",
+                CompareAtEqualBytes,
+                judges_quality.activations_in_order,
+                "needs activations of compressed fine-tunes",
+            ),
+        ),
     ),
     Claim(
         id="delta_come.C9",
@@ -103,7 +116,14 @@ CLAIMS: tuple[Claim, ...] = (
         unit="recovered share",
         paper_scale="Mistral-7B and Llama-3-8B; the order only",
         scale="tiny pairs of other shapes: grouped keys, untied head, biases",
-        parts=(Part("other shapes", None, None, _EQUAL_BYTES + ", of several shapes"),),
+        parts=(
+            Part(
+                "other shapes",
+                CompareAtEqualBytes,
+                judges_quality.on_other_bases,
+                _EQUAL_BYTES + ", of several shapes",
+            ),
+        ),
     ),
     Claim(
         id="delta_come.C10",
@@ -113,7 +133,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="average score",
         paper_scale="7B, math and code: Delta-CoMe, LoRA, uncompressed",
         scale=f"LoRA of equal bytes on the same data, learning rate tuned, {_S} and {_T}",
-        parts=(Part("against LoRA", None, None, "needs LoRAs of equal bytes"),),
+        parts=(Part("against LoRA", CompareWithLora, judges_quality.beats_lora, "needs LoRAs of equal bytes"),),
     ),
     Claim(
         id="delta_come.C11",
@@ -123,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="% of GSM8K",
         paper_scale="WizardMath-7B; BitDelta at 1/16, which Delta-CoMe at 1/32 exceeds",
         scale=f"1/8 to 1/64, {_T}; three ratios of {_S}",
-        parts=(Part("decay", None, None, _EQUAL_BYTES + ", at many ratios"),),
+        parts=(Part("decay", CompareAtEqualBytes, judges_quality.decays_slowly, _EQUAL_BYTES + ", at many ratios"),),
     ),
     Claim(
         id="delta_come.C12",
@@ -133,7 +153,14 @@ CLAIMS: tuple[Claim, ...] = (
         unit="points",
         paper_scale="7B; no numbers known here",
         scale="a base on its 4-bit grid against a float base",
-        parts=(Part("4-bit backbone", None, None, "needs fine-tunes of both kinds of base, compressed"),),
+        parts=(
+            Part(
+                "4-bit backbone",
+                CompareAtEqualBytes,
+                judges_quality.keeps_on_4_bits,
+                "needs compressed fine-tunes on both kinds of base",
+            ),
+        ),
     ),
     Claim(
         id="delta_come.C13",

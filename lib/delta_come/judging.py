@@ -1,0 +1,91 @@
+"""Runs of notebooks 04 and 05 as judges need them: in groups, and as estimates with intervals."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from lib.delta_come.metrics import CompareAtEqualBytes, CompareWithLora
+from lib.ledger import Estimate, Verdict, all_of, not_measured, over_seeds
+
+Runs = Sequence[CompareAtEqualBytes]
+
+LOW_RANK = "low_rank"
+BITDELTA, TRAINED_BITDELTA = "bitdelta", "bitdelta_trained"  # without and with distilled scales
+_RATIO = 1 / 16
+
+
+def points(runs: Runs) -> dict[int, tuple[float, float, float]]:
+    """Return by seed the lead over BitDelta in points, with the ends of its interval."""
+    method, found = bitdelta_of(runs), {}
+    for run in runs:
+        if method in run.lead:
+            gain = 100 * (run.finetuned_accuracy - run.base_accuracy)
+            found[run.seed] = tuple(gain * ends[method] for ends in (run.lead, run.lead_low, run.lead_high))
+    return found
+
+
+def difference(
+    first: dict[int, tuple[float, float, float]],
+    other: dict[int, tuple[float, float, float]],
+    seeds: Sequence[int],
+    what: str,
+) -> Estimate:
+    """Return how much larger the first leads are; of one seed, with the intervals of two independent sets of items."""
+    if len(seeds) > 1:
+        return saying(over_seeds([first[seed][0] - other[seed][0] for seed in seeds]), what)
+    (a, a_low, a_high), (b, b_low, b_high) = first[seeds[0]], other[seeds[0]]
+    below_by = ((a - a_low) ** 2 + (b_high - b) ** 2) ** 0.5
+    above_by = ((a_high - a) ** 2 + (b - b_low) ** 2) ** 0.5
+    return Estimate(a - b, (a - b - below_by, a - b + above_by), f"{what}, one seed, bootstrap over items")
+
+
+def estimate(
+    values: Sequence[float], runs: Sequence[CompareAtEqualBytes | CompareWithLora], ends: tuple = (None, None)
+) -> Estimate:
+    """Return the mean over seeds; of a single one, its own bootstrap interval."""
+    if len(values) == 1 and None not in ends:
+        return Estimate(values[0], ends, f"one seed, bootstrap over {runs[0].items} items")
+    return over_seeds(values)
+
+
+def saying(found: Estimate, what: str) -> Estimate:
+    """Return an estimate whose basis says what it is of."""
+    return replace(found, basis=f"{what}, {found.basis}")
+
+
+def bitdelta_of(runs: Iterable[CompareAtEqualBytes]) -> str:
+    """Return BitDelta with distilled scales where every run has it, else without."""
+    return TRAINED_BITDELTA if all(TRAINED_BITDELTA in run.recovery for run in runs) else BITDELTA
+
+
+def has(runs: Runs, method: str) -> bool:
+    """Tell whether ours was held against a method in any run."""
+    return any(method in run.lead for run in runs)
+
+
+def at_ratio(measured: Runs, ratio: float = _RATIO) -> list[CompareAtEqualBytes]:
+    """Return the runs of one ratio."""
+    return [run for run in measured if abs(run.ratio - ratio) < 1e-6]
+
+
+def by_pair(measured: Runs) -> dict[str, list[CompareAtEqualBytes]]:
+    """Return the runs at 1/16 by base, task and regime, each in the order of seeds."""
+    return grouped(at_ratio(measured), pair_name)
+
+
+def pair_name(run: CompareAtEqualBytes | CompareWithLora) -> str:
+    """Return what tells pairs (and budgets) apart, whatever their seed."""
+    like = getattr(run, "like", "")
+    return f"{run.base} {run.task} {run.regime}" + (f" in the bytes of {like}" if like else "")
+
+
+def grouped(measured: Iterable, name: Callable) -> dict[str, list]:
+    """Return runs by a name, each group in the order of seeds."""
+    found: dict[str, list] = {}
+    for run in sorted(measured, key=lambda run: (name(run), run.seed)):
+        found.setdefault(name(run), []).append(run)
+    return found
+
+
+def all_or_needs(verdicts: dict[str, Verdict], needs: str) -> Verdict:
+    """Return the worst verdict; without any, what is needed."""
+    return all_of(**verdicts) if verdicts else not_measured(f"needs {needs}")
