@@ -10,9 +10,9 @@ from typing import Protocol
 import torch
 
 from lib.delta_come.checkpoint import Source
-from lib.delta_come.sequential import _in_sets, _names, count_blocks
 from lib.delta_come.delta import Pair
 from lib.delta_come.options import CompressOptions
+from lib.delta_come.sequential import _in_sets, _names, count_blocks
 from lib.delta_come.walk import Walk, working_copy
 from lib.progress import progress
 

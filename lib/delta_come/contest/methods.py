@@ -23,13 +23,13 @@ from lib.delta_come.baselines import (
     sign_vectors,
     without_data,
 )
-from lib.delta_come.sequential import compress_blocks
 from lib.delta_come.contest.budget import Budget, projection_shapes
 from lib.delta_come.contest.setting import Setting
 from lib.delta_come.equal_bytes import EqualBytes
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.matrices import Rule
 from lib.delta_come.options import IMPROVED, PAPER, SHARES, CompressOptions
+from lib.delta_come.sequential import compress_blocks
 
 Make = Callable[[Setting, Budget], StoredDelta]
 
