@@ -170,7 +170,7 @@ def lead(setting: Setting, first: Score, other: Score, seed: int = 0) -> Lead:
         ((b - a) * tokens, tokens) for a, b, tokens in zip(ours.per_item, theirs.per_item, ours.tokens, strict=True)
     ]
     return Lead(
-        first.recovery - other.recovery,
+        (first.accuracy - other.accuracy) / gain,
         _interval(right, seed),
         theirs.mean - ours.mean,
         # Items have different numbers of tokens: sums are resampled, then divided.
