@@ -128,11 +128,11 @@ def on_other_bases(measured: Runs) -> Verdict:
 def beats_lora(measured: Sequence[CompareWithLora]) -> Verdict:
     """Judge C10: the compressed fine-tune recovers more than a LoRA of the same bytes and data."""
     verdicts = {}
-    for pair, runs in grouped(measured, pair_name).items():
+    for pair, runs in grouped(at_ratio(measured), pair_name).items():
         own = [run for run in runs if run.ours in run.lead]
         if own:
             verdicts[pair] = _against_lora(own)
-    return all_or_needs(verdicts, "LoRAs of equal bytes beside compressed fine-tunes")
+    return all_or_needs(verdicts, "LoRAs beside compressed fine-tunes at 1/16")
 
 
 @where_gained

@@ -94,7 +94,7 @@ def has(runs: Runs, method: str) -> bool:
     return any(method in run.lead for run in runs)
 
 
-def at_ratio(measured: Runs, ratio: float = _RATIO) -> list[CompareAtEqualBytes]:
+def at_ratio(measured: Sequence, ratio: float = _RATIO) -> list:
     """Return the runs of one ratio."""
     return [run for run in measured if abs(run.ratio - ratio) < 1e-6]
 

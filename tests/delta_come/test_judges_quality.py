@@ -250,6 +250,10 @@ def test_ahead_of_the_lora_with_its_own_embeddings_only_holds_in_direction():
     assert "with the base's embeddings" in found.reason
 
 
+def test_a_lora_at_another_ratio_is_no_measurement():
+    assert status("C10", [lora(ratio=1 / 4)]) is Status.NOT_MEASURED
+
+
 def test_behind_the_lora_fails_c10():
     assert status("C10", [lora(ahead=-0.3)]) is Status.FAILS
 
