@@ -57,7 +57,8 @@ def prepare(
     H = hessian.double().clone()
     diagonal = H.diagonal()
     dead = diagonal == 0
-    diagonal[dead] = 1
+    # GPTQ's own code puts 1 here, which for small inputs is so much that damping by the mean drowns all others.
+    diagonal[dead] = 1 if dead.all() else diagonal[~dead].mean()
     order = diagonal.argsort(descending=True, stable=True) if act_order else torch.arange(len(H), device=H.device)
     diagonal.add_(damping * diagonal.mean())
     # H = R R^T with R upper triangular is a Cholesky factor read backwards, and R^-1 is F: one factor, one inverse.
