@@ -3,7 +3,8 @@
 Tiny pairs (T) are trained in seconds, base included, for notebooks at their defaults and for many seeds. SmolLM2's (S)
 take minutes and are kept. Each comes in two regimes, for methods that compress deltas behave differently on the two: a
 small delta, from a low learning rate, and a large one, from a high rate. The rate decides, for AdamW's steps are about
-as long as it whatever the gradient. A tiny model has no room to spare: even its small delta is a quarter of its weights.
+as long as it, whatever the gradient. A tiny model has no room to spare: even its small delta is a fifth to a third of
+its weights, half of its large one.
 """
 
 from dataclasses import dataclass, replace
