@@ -54,6 +54,11 @@ def prepare(
     Raises:
         DeltaError: H is not positive definite even with damping, or holds NaN or infinity.
     """
+    if not hessian.isfinite().all():
+        raise DeltaError(
+            f"the Hessian of {name} holds NaN or infinity: calibration inputs overflow on their way there; look for "
+            "weights of the fine-tune that are far too large"
+        )
     H = hessian.double().clone()
     diagonal = H.diagonal()
     dead = diagonal == 0

@@ -93,6 +93,7 @@ def compress_blocks(
             "GPTQ, whitening and resolve_u need calibration text: give token blocks (see `calibration_blocks`), or "
             "take the quantiser 'rtn'"
         )
+    pair.check_finite()  # before hours of work, and before NaN in a norm shows as a Hessian that cannot be inverted
     finished, walk = finished or {}, None
     if calibration is not None and (options.needs_inputs or isinstance(rule, MarginalGain)):
         with torch.no_grad():

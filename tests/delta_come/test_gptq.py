@@ -143,7 +143,7 @@ def test_a_hessian_that_cannot_be_inverted_is_named():
 
 
 def test_a_hessian_that_is_not_finite_is_named():
-    with pytest.raises(DeltaError, match="the Hessian of q_proj"):
+    with pytest.raises(DeltaError, match="the Hessian of q_proj holds NaN or infinity"):
         prepare(torch.full((3, 3), float("nan")), name="q_proj")
 
 
