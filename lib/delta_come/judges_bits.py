@@ -52,7 +52,8 @@ def three_bits_are_best(measured: Runs) -> Verdict:
 def searching_is_better(measured: Runs) -> Verdict:
     """Judge C13: the search by perplexity ends at a lower perplexity and a higher score than the greedy choice.
 
-    And it costs more: compressions, each of which is a run of the whole method.
+    And it costs more: compressions, each of which is a run of the whole method. Where nothing was scored, the KL stands
+    for the score: where a fine-tune unlearnt plain text, a plan that loses the fine-tune has the lower perplexity.
     """
     runs = [run for run in measured if {"greedy", "genetic"} <= run.compressions.keys()]
     if not runs:
@@ -64,6 +65,9 @@ def searching_is_better(measured: Runs) -> Verdict:
     if scored:
         gains = [100 * (recovery(run, "genetic") - recovery(run, "greedy")) for run in scored]
         verdicts["recovered share, difference in %"] = above(over_seeds(gains, "run"), 0)
+    else:
+        divergence = [run.found_divergence["genetic"] / run.found_divergence["greedy"] for run in runs]
+        verdicts["KL of the search over that of the greedy choice"] = below(ratio_estimate(divergence), 1)
     verdicts["compressions of the search over the greedy choice's"] = above(ratio_estimate(cost), 1)
     return all_of(**verdicts)
 
