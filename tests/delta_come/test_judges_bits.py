@@ -121,6 +121,12 @@ def test_a_search_without_scores_is_judged_by_its_kl():
     assert verdict("C13", lost).status is Status.FAILS
 
 
+def test_what_a_search_cost_is_told_and_does_not_decide():
+    judged = verdict("C13", [replace(each, compressions={"greedy": 9, "genetic": 6}) for each in seeds()])
+    assert judged.status is Status.HOLDS
+    assert "0.6667 times the greedy choice's compressions" in judged.reason
+
+
 def test_a_run_without_the_search_leaves_c13_unmeasured():
     assert verdict("C13", [replace(run(), compressions={"greedy": 9})]).status is Status.NOT_MEASURED
 
