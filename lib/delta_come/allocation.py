@@ -97,7 +97,16 @@ class MarginalGain:
         return float(shares @ np.asarray(importance))
 
     def __str__(self) -> str:
-        return f"marginal gain, bytes of {self.like}" if self.like else "marginal gain"
+        # All that decides a plan: results are kept, and unfinished work is gone on with, under this text.
+        usual = MarginalGain()
+        losses = " ".join(f"{bits}:{loss:g}" for bits, loss in sorted(self.loss.items()))
+        settings = {
+            f"bytes of {self.like}": self.like is not None,
+            f"widths {' '.join(map(str, self.widths))}": self.widths != usual.widths,
+            f"losses {losses}": dict(self.loss) != usual.loss,
+            f"compensation {self.compensation:g}": self.compensation != usual.compensation,
+        }
+        return ", ".join(["marginal gain", *(text for text, unusual in settings.items() if unusual)])
 
     def _loss_of(self, bits: int) -> float:
         """d(b): what both vectors lose together; more than everything is not lost, a rank would be dropped."""

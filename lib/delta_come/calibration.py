@@ -39,12 +39,16 @@ def calibration_blocks(
         sequences: Number of windows.
 
     Raises:
-        DeltaError: The text is too short.
+        DeltaError: The text is too short, or the tokenizer cannot read it.
     """
     try:
         return token_blocks(texts, tokenizer, length, blocks=sequences)
     except CorpusError as error:
         raise DeltaError(f"the calibration text is too short: {error}, or give more text") from error
+    except Exception as error:  # the tokenizers' Rust core raises nothing narrower
+        raise DeltaError(
+            f"the tokenizer cannot read the calibration text ({error}); give text of the kind that the base reads"
+        ) from error
 
 
 class CalibrationInputs:

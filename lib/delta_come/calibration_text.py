@@ -48,7 +48,10 @@ def _texts(text: "str | Path | None") -> "Dataset":
     from lib import corpora
 
     if text is None:
-        return corpora.load().train
+        try:
+            return corpora.load().train
+        except corpora.CorpusError as error:
+            raise DeltaError(f"the default calibration text is not there ({error}); give a text of your own") from error
     path = Path(text).expanduser()
     if path.is_dir():
         files = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
@@ -71,7 +74,14 @@ def _tokenizer(base: "Source") -> "PreTrainedTokenizerBase":
     if isinstance(base, LoadedModel):
         return base.tokenizer
     if isinstance(base, str | Path):
-        return load_tokenizer(checkpoint_folder(base))
+        folder = checkpoint_folder(base)
+        try:
+            return load_tokenizer(folder)
+        except (OSError, ValueError) as error:
+            raise DeltaError(
+                f"{folder} has no tokenizer that can be read ({str(error).splitlines()[0]}), and text is calibrated on "
+                "as tokens: put the base's tokenizer files there, or take the quantiser 'rtn'"
+            ) from error
     raise DeltaError(
         f"a {type(base).__name__} comes without a tokenizer: give token blocks (`calibration_blocks`), or a folder or "
         "LoadedModel as the base"

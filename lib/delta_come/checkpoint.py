@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from lib.delta_come.errors import DeltaError
-from lib.models import LoadedModel, StoredTensors, checkpoint_folder
+from lib.models import LoadedModel, ModelError, StoredTensors, checkpoint_folder
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ def read_checkpoint(source: Source) -> Checkpoint:
         source: A packaged model's name, a hub name, a folder in the hub's format, or a model.
 
     Raises:
-        ModelError: It cannot be read.
+        ModelError: It cannot be read, or its configuration or tokenizer is damaged.
     """
     if isinstance(source, str | Path):
         folder = checkpoint_folder(source)
@@ -79,11 +79,18 @@ def read_checkpoint(source: Source) -> Checkpoint:
 def _of_folder(label: str, folder: Path) -> Checkpoint:
     from transformers import AutoConfig, AutoTokenizer
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True).to_dict()
     has_tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
     vocabulary = None
-    if has_tokenizer:
-        vocabulary = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True).get_vocab()
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True).to_dict()
+        if has_tokenizer:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            vocabulary = tokenizer.get_vocab()
+    except (OSError, ValueError) as error:  # a JSON error is a ValueError
+        raise ModelError(
+            f"transformers cannot read the configuration or the tokenizer in {folder}: "
+            f"{str(error).splitlines()[0]}; bring these files again"
+        ) from error
     return Checkpoint(label, _untied(StoredTensors(folder), config), config, vocabulary)
 
 

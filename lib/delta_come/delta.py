@@ -52,6 +52,16 @@ class Pair:
         for name in self.projections:
             yield name, self.delta(name)
 
+    def check_finite(self) -> None:
+        """Read every tensor of both sides once.
+
+        Raises:
+            DeltaError: One of them holds NaN or infinity; the message names it.
+        """
+        for side in (self.base, self.finetuned):
+            for name in side.weights:
+                side.finite(name)
+
     def raw(self, shared_embeddings: bool = False) -> "dict[str, torch.Tensor]":
         """Return the fine-tune's other tensors where they differ from the base, in the fine-tune's dtype.
 

@@ -54,10 +54,16 @@ def prepare(
     Raises:
         DeltaError: H is not positive definite even with damping, or holds NaN or infinity.
     """
+    if not hessian.isfinite().all():
+        raise DeltaError(
+            f"the Hessian of {name} holds NaN or infinity: calibration inputs overflow on their way there; look for "
+            "weights of the fine-tune that are far too large"
+        )
     H = hessian.double().clone()
     diagonal = H.diagonal()
     dead = diagonal == 0
-    diagonal[dead] = 1
+    # GPTQ's own code puts 1 here, which for small inputs is so much that damping by the mean drowns all others.
+    diagonal[dead] = 1 if dead.all() else diagonal[~dead].mean()
     order = diagonal.argsort(descending=True, stable=True) if act_order else torch.arange(len(H), device=H.device)
     diagonal.add_(damping * diagonal.mean())
     # H = R R^T with R upper triangular is a Cholesky factor read backwards, and R^-1 is F: one factor, one inverse.

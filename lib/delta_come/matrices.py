@@ -160,7 +160,7 @@ def _add_U(
     finished = []
     for number, (group, V) in enumerate(groups):
         U, s = refit.directions(number) if refit else (group.U, group.singular_values)
-        made = _quantise_U(U, _stored(s), V, hessian, options)
+        made = _quantise_U(U, _stored(s), V, hessian, options, task.name)
         if refit:
             refit.settle(number, values(made.U) * made.singular_values.float(), values(made.V))
         finished.append(made)
@@ -168,7 +168,7 @@ def _add_U(
 
 
 def _quantise_U(
-    U: torch.Tensor, s: torch.Tensor, V: Factor, hessian: torch.Tensor | None, options: CompressOptions
+    U: torch.Tensor, s: torch.Tensor, V: Factor, hessian: torch.Tensor | None, options: CompressOptions, name: str
 ) -> GroupFactors:
     if not isinstance(V, QuantisedMatrix):
         return GroupFactors(U.half(), V, s)
@@ -177,7 +177,7 @@ def _quantise_U(
         made = _rank_scaled(U, V.bits, options) if options.rank_scales else round_to_nearest(U, V.bits, grid)
         return GroupFactors(made, V, s)
     scaled = s.float()[:, None] * V.dequantise()
-    inputs = prepare(scaled @ hessian @ scaled.T, options.act_order, options.damping, "the outputs of V")
+    inputs = prepare(scaled @ hessian @ scaled.T, options.act_order, options.damping, f"the outputs of V of {name}")
     (made,) = gptq([(U, V.bits)], inputs, options.grid, options.static_groups, options.rank_scales)
     return _absorbed(made, V, s)
 

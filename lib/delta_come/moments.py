@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lib.delta_come.sequential import _in_sets
+from lib.delta_come.sequential import by_input
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,7 +67,7 @@ def input_moments(model: "PreTrainedModel", names: Sequence[str], blocks: torch.
     by_block: dict[str, list[str]] = {}
     for name in names:
         by_block.setdefault(name.split(".layers.")[1].split(".")[0], []).append(name)
-    sets = [own for block in by_block.values() for own in _in_sets(block)]
+    sets = [own for block in by_block.values() for own in by_input(block)]
     _run(model, blocks, {own[0]: adding(own[0]) for own in sets})
     return {name: moments[own[0]] for own in sets for name in own}
 

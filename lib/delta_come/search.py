@@ -168,5 +168,13 @@ def _allowed(shares: Sequence[float]) -> tuple[float, ...]:
 
 
 def _text(widths: Sequence[int], shares: Sequence[float]) -> str:
-    parts = [f"{bits}:{share:g}%" for bits, share in zip(widths[:-1], shares, strict=True) if share]
-    return ",".join([*parts, f"{widths[-1]}:rest"])
+    """Return shares as a plan; where they leave nothing to the last width, the last that has a share takes the rest.
+
+    Shares are of codes. Were all of them written out, scales would have to be paid for by cutting them down, and what
+    the cut leaves over would go to a width that the plan is not meant to have: no width could ever stand alone.
+    """
+    parts = [(bits, share) for bits, share in zip(widths[:-1], shares, strict=True) if share]
+    rest = widths[-1]
+    if sum(shares) > 100 - _FINEST * len(widths):
+        *parts, (rest, _) = parts
+    return ",".join([*(f"{bits}:{share:g}%" for bits, share in parts), f"{rest}:rest"])

@@ -6,7 +6,7 @@ Within a block the order is q, k, v; o; gate, up; down: each set's inputs come f
 before it. What the method leaves out (norms, embeddings, rotary settings) is the fine-tune's from the start.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -93,12 +93,13 @@ def compress_blocks(
             "GPTQ, whitening and resolve_u need calibration text: give token blocks (see `calibration_blocks`), or "
             "take the quantiser 'rtn'"
         )
+    pair.check_finite()  # before hours of work, and before NaN in a norm shows as a Hessian that cannot be inverted
     finished, walk = finished or {}, None
     if calibration is not None and (options.needs_inputs or isinstance(rule, MarginalGain)):
         with torch.no_grad():
             walk = Walk(pair, working_copy(pair, finetuned, options), calibration)
     for number in range(count_blocks(pair)):
-        names = _names(pair, number)
+        names = projections_in_block(pair, number)
         with torch.no_grad():  # closed before each yield: it would reach the caller's own work
             if all(name in finished for name in names):
                 done = {name: finished[name] for name in names}
@@ -119,13 +120,24 @@ def count_blocks(pair: Pair) -> int:
     return int(pair.base.config["num_hidden_layers"])
 
 
+def projections_in_block(pair: Pair, block: int) -> list[str]:
+    """Return the names of one block's projections, in the order of use."""
+    return [name for name in pair.projections if f"layers.{block}." in name]
+
+
+def by_input(names: Sequence[str]) -> list[list[str]]:
+    """Put a block's projections in the order of use, those with the same input together: q, k, v; o; gate, up; down."""
+    sets = [[name for name in names for kind in kinds if f".{kind}_proj." in name] for kinds in _SETS]
+    return [own for own in sets if own]
+
+
 def _compress_block(
     pair: Pair, walk: Walk, names: list[str], rule: Rule, ratio: float, options: CompressOptions
 ) -> dict[str, CompressedMatrix]:
     if options.repeated_calibration:
         return _compress_block_as_released(pair, walk, names, rule, ratio, options)
     done: dict[str, CompressedMatrix] = {}
-    for own in _in_sets(names):
+    for own in by_input(names):
         hessian = walk.hessian(own[0])
         tasks = [make_task(name, pair.delta(name), rule, ratio, options, hessian) for name in own]
         found = compress_matrices(tasks, hessian, options)
@@ -150,7 +162,7 @@ def _compress_block_as_released(
     groups: dict[str, list[GroupFactors]] = {name: [] for name in names}
     number = 0
     while not tasks or number < max(len(task.plan.groups) for task in tasks.values()):
-        for own in _in_sets(names):
+        for own in by_input(names):
             hessian = walk.hessian(own[0])
             for name in own:
                 if name not in tasks:
@@ -167,13 +179,3 @@ def _compress_block_as_released(
 
 def _matrix(task: Task, groups: list[GroupFactors]) -> CompressedMatrix:
     return CompressedMatrix(task.name, tuple(task.delta.shape), tuple(groups))
-
-
-def _names(pair: Pair, block: int) -> list[str]:
-    return [name for name in pair.projections if f"layers.{block}." in name]
-
-
-def _in_sets(names: list[str]) -> list[list[str]]:
-    """Put a block's projections in the order of use, those with the same input together."""
-    sets = [[name for name in names for kind in kinds if f".{kind}_proj." in name] for kinds in _SETS]
-    return [own for own in sets if own]

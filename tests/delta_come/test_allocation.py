@@ -112,3 +112,10 @@ def test_what_one_step_too_many_leaves_over_is_spent_on_ranks_of_the_lowest_widt
     budget = Plan((Group(8, 1), Group(2, 4))).true_bits(30, 30) + 10
     assert _filled(Plan((Group(8, 1),)), 2, 9, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 4)))
     assert _filled(Plan((Group(8, 1),)), 2, 3, 30, 30, budget, Storage()) == Plan((Group(8, 1), Group(2, 2)))
+
+
+def test_allocations_that_may_differ_are_told_apart_by_their_text():
+    given = [{}, {"like": "3:rest"}, {"widths": (8, 2)}, {"loss": CLIPPED}, {"compensation": 1.0}]
+    texts = [str(MarginalGain(**each)) for each in given]
+    assert len(set(texts)) == len(given)
+    assert texts[0] == "marginal gain"

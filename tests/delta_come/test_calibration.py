@@ -4,6 +4,7 @@ from datasets import Dataset
 
 from lib.delta_come import DeltaError, calibration_blocks
 from lib.delta_come.calibration import CalibrationInputs
+from lib.models.finetuning.shapes import character_tokenizer
 from tests.delta_come.conftest import hessian_of
 
 
@@ -64,6 +65,12 @@ def test_a_text_shorter_than_its_windows_says_what_to_do():
     texts = Dataset.from_dict({"text": ["abc"]})
     with pytest.raises(DeltaError, match="the calibration text is too short: the texts have 4 tokens"):
         calibration_blocks(texts, Letters(), 512, 1)
+
+
+def test_a_text_with_signs_that_the_tokenizer_has_not_says_what_to_give():
+    text = Dataset.from_dict({"text": ["caf\u00e9"]})
+    with pytest.raises(DeltaError, match="the tokenizer cannot read the calibration text"):
+        calibration_blocks(text, character_tokenizer(), length=2, sequences=1)
 
 
 @pytest.mark.parametrize("blocks", [torch.zeros(3, dtype=torch.int32), torch.zeros(2, 1).int(), torch.zeros(2, 4)])

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -15,7 +17,7 @@ PLAN = ("--plan", "8:1,3:2,2:rest", "--ratio", "1/4")
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A base and a fine-tune in the hub's format, and a text."""
+    """A base and a fine-tune in the hub's format, three damaged bases, and a text."""
     root = tmp_path_factory.mktemp("checkpoints")
     words = {word: number for number, word in enumerate(["<pad>", "</s>", "?", *(f"w{n}" for n in range(58))])}
     core = Tokenizer(WordLevel(words, unk_token="?"))
@@ -27,6 +29,13 @@ def folders(tmp_path_factory):
         tokenizer.save_pretrained(root / name)
     numbers = torch.randint(0, 58, (400,), generator=torch.Generator().manual_seed(0)).tolist()
     (root / "text.md").write_text(" ".join(f"w{number}" for number in numbers))
+    for name in ("untold", "garbled", "strange"):
+        shutil.copytree(root / "base", root / name)
+    for path in (root / "untold").glob("tokenizer*"):
+        path.unlink()
+    (root / "garbled" / "tokenizer.json").write_text("{")
+    config = root / "strange" / "config.json"
+    config.write_text(config.read_text().replace('"llama"', '"nosuch"'))
     return root
 
 
@@ -77,13 +86,16 @@ def test_apply_writes_a_model_that_transformers_loads(folders, artifact, tmp_pat
         (["compress", "{base}", "{tuned}", "a.safetensors", "--quantiser", "rtn"], "does not fit"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--calibration", "none.txt"], "no file or folder none.txt"),
         (["compress", "{base}", "{tuned}", "a.safetensors", "--calibration", "{text}"], "text is too short"),
+        (["compress", "{untold}", "{tuned}", "a.safetensors"], "untold has no tokenizer that can be read"),
+        (["compress", "{base}", "{garbled}", "a.safetensors"], "the configuration or the tokenizer in"),
+        (["compress", "{base}", "{strange}", "a.safetensors"], "model type `nosuch`"),
         (["apply", "{base}", "{text}", "merged"], "truncated or damaged"),
         (["apply", "{base}", "a.safetensors", "{tuned}"], "is there already"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_one(folders, tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
-    places = {"base": folders / "base", "tuned": folders / "tuned", "text": folders / "text.md"}
+    places = {path.stem: path for path in folders.iterdir()}
     assert main([one.format(**places) for one in arguments]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ")

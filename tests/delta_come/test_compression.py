@@ -1,10 +1,12 @@
 import copy
+import re
 from importlib import import_module
 
 import pytest
 import torch
 
 import lib.delta_come
+from lib.corpora import CorpusError
 from lib.delta_come import compression
 from lib.delta_come.compression import compress, parse_ratio
 from lib.delta_come.errors import DeltaError
@@ -12,6 +14,7 @@ from lib.delta_come.files import load
 from lib.delta_come.merging import apply
 from lib.delta_come.options import CompressOptions
 from lib.delta_come.summary import summarise
+from lib.models import LoadedModel
 from tests.delta_come.models import biased_qwen, finetune_of, odd_llama
 
 TOKENS = torch.randint(0, 61, (4, 24), generator=torch.Generator().manual_seed(0))
@@ -148,12 +151,17 @@ def test_a_fine_tune_of_another_family_is_refused(pair, tmp_path):
         run((pair[0], biased_qwen()), tmp_path / "a.safetensors")
 
 
-def test_weights_that_are_not_finite_are_named(pair, tmp_path):
-    broken = copy.deepcopy(pair[1])
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    "name", ["model.layers.1.mlp.up_proj.weight", "model.layers.0.input_layernorm.weight", "model.norm.weight"]
+)
+def test_weights_that_are_not_finite_are_named_before_anything_is_compressed(pair, tmp_path, name, side):
+    broken = [copy.deepcopy(model) for model in pair]
     with torch.no_grad():
-        broken.model.layers[1].mlp.up_proj.weight[3, 4] = torch.nan
-    with pytest.raises(DeltaError, match=r"layers\.1\.mlp\.up_proj\.weight of .* holds nan at \[3, 4\]"):
-        run((pair[0], broken), tmp_path / "a.safetensors")
+        broken[side].get_parameter(name)[..., 4] = torch.nan
+    with pytest.raises(DeltaError, match=rf"^{re.escape(name)} of .* holds nan at .*4\]; repair that checkpoint"):
+        run(broken, tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_budget_too_small_for_its_plan_is_named(pair, tmp_path):
@@ -181,6 +189,16 @@ def test_a_missing_folder_is_named_before_anything_starts(tmp_path):
 def test_a_model_alone_has_no_tokenizer_for_text(pair, tmp_path):
     with pytest.raises(DeltaError, match="comes without a tokenizer: give token blocks"):
         run(pair, tmp_path / "a.safetensors", calibration=None)
+
+
+def test_a_default_text_that_is_not_there_says_what_to_give_instead(pair, tmp_path, monkeypatch):
+    def missing():
+        raise CorpusError("no package")
+
+    monkeypatch.setattr("lib.corpora.load", missing)
+    base = LoadedModel("base", tmp_path, pair[0], None)
+    with pytest.raises(DeltaError, match="default calibration text is not there"):
+        run((base, pair[1]), tmp_path / "a.safetensors", calibration=None)
 
 
 def test_a_window_longer_than_the_tokens_is_refused(pair, tmp_path):

@@ -118,6 +118,19 @@ def test_an_input_that_is_always_zero_gets_zero_weights():
     assert found.dequantise()[:, 3].eq(0).all()
 
 
+def test_inputs_of_another_size_give_the_same_codes_also_beside_one_that_is_always_zero():
+    weight, inputs = make_layer(6)
+    inputs[:, 3] = 0
+    large, small = (gptq([(weight, 2)], prepare(size * hessian_of(inputs)), GROUPS_OF_8)[0] for size in (1, 2.0**-20))
+    assert large.codes.equal(small.codes)
+    assert output_error(weight, small.dequantise(), inputs) < 0.1
+
+
+def test_without_any_input_nothing_is_kept():
+    (found,) = gptq([(make_layer(6)[0], 2)], prepare(torch.zeros(40, 40)), GROUPS_OF_8)
+    assert found.dequantise().eq(0).all()
+
+
 def test_more_inputs_than_tokens_are_made_up_for_by_damping():
     weight, inputs = make_layer(7, tokens=5)
     (found,) = gptq([(weight, 2)], prepare(hessian_of(inputs)), GROUPS_OF_8)
@@ -130,7 +143,7 @@ def test_a_hessian_that_cannot_be_inverted_is_named():
 
 
 def test_a_hessian_that_is_not_finite_is_named():
-    with pytest.raises(DeltaError, match="the Hessian of q_proj"):
+    with pytest.raises(DeltaError, match="the Hessian of q_proj holds NaN or infinity"):
         prepare(torch.full((3, 3), float("nan")), name="q_proj")
 
 

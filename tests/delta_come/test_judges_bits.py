@@ -113,10 +113,18 @@ def test_a_search_that_lowers_perplexity_and_score_fails_c13():
     assert verdict("C13", runs).status is Status.FAILS
 
 
-def test_a_search_without_scores_is_judged_by_perplexity_and_cost():
-    judged = verdict("C13", [replace(each, found_accuracy={}) for each in seeds()])
+def test_a_search_without_scores_is_judged_by_its_kl():
+    runs = [replace(each, found_accuracy={}) for each in seeds()]
+    assert verdict("C13", runs).status is Status.HOLDS
+    assert "recovered" not in verdict("C13", runs).reason
+    lost = [replace(each, found_divergence={"greedy": 0.2, "genetic": 0.4}) for each in runs]
+    assert verdict("C13", lost).status is Status.FAILS
+
+
+def test_what_a_search_cost_is_told_and_does_not_decide():
+    judged = verdict("C13", [replace(each, compressions={"greedy": 9, "genetic": 6}) for each in seeds()])
     assert judged.status is Status.HOLDS
-    assert "recovered" not in judged.reason
+    assert "0.6667 times the greedy choice's compressions" in judged.reason
 
 
 def test_a_run_without_the_search_leaves_c13_unmeasured():

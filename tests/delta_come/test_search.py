@@ -1,6 +1,6 @@
 import pytest
 
-from lib.delta_come import DeltaError
+from lib.delta_come import DeltaError, search
 from lib.delta_come.search import genetic_search, greedy_search
 
 # As the paper found it on GSM8K: 3 bits alone, then 8 before it, then 2 after it.
@@ -71,6 +71,17 @@ def test_the_genetic_search_measures_every_plan_once_and_repeats_itself():
     first = genetic_search(score, population=8, generations=4)
     assert len(measured) == len(set(measured)) == len(first.trials)
     assert genetic_search(towards({8: 10}), population=8, generations=4) == first
+
+
+def test_the_genetic_search_starts_from_every_width_alone_and_the_papers_shares():
+    found = genetic_search(towards({}), population=6, generations=1)
+    alone = {"16:rest", "8:rest", "4:rest", "3:rest", "2:rest"}
+    assert {trial.plan for trial in found.trials} == {"8:0.8%,3:4.7%,2:rest"} | alone
+
+
+def test_shares_that_leave_nothing_give_the_rest_to_the_last_of_them():
+    assert search._text((8, 4, 3, 2), (60.0, 39.9, 0.0)) == "8:60%,4:rest"
+    assert search._text((8, 4, 3, 2), (60.0, 20.0, 0.0)) == "8:60%,4:20%,2:rest"
 
 
 def test_every_plan_of_the_genetic_search_fits_the_budget():

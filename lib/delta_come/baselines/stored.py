@@ -12,7 +12,7 @@ import torch
 from lib.delta_come.checkpoint import Source
 from lib.delta_come.delta import Pair
 from lib.delta_come.options import CompressOptions
-from lib.delta_come.sequential import _in_sets, _names, count_blocks
+from lib.delta_come.sequential import by_input, count_blocks, projections_in_block
 from lib.delta_come.walk import Walk, working_copy
 from lib.progress import progress
 
@@ -91,7 +91,7 @@ def on_calibration(
     with torch.no_grad():
         walk = Walk(pair, working_copy(pair, finetuned, CompressOptions()), calibration)
         for number in progress(range(count_blocks(pair)), name):
-            for own in _in_sets(_names(pair, number)):
+            for own in by_input(projections_in_block(pair, number)):
                 hessian = walk.hessian(own[0])
                 for weight in own:
                     matrices[weight] = make(weight, pair.delta(weight), hessian)
