@@ -84,6 +84,8 @@ _TINY = {
     "small": Schedule(steps=800, batch=16, learning_rate=7e-4),
     "large": Schedule(steps=400, batch=32, learning_rate=4e-3),
 }
+# At twice the width that rate, and half of it, learns no chain; this one does, in 12 s.
+_TINY_WIDE = _TINY | {"large": Schedule(steps=800, batch=16, learning_rate=1.5e-3)}
 
 # About 53 tokens an item, with the answer's end. Two cores train 450 to 500 tokens a second in bf16.
 _SMOLLM2 = {
@@ -107,7 +109,7 @@ def tiny_recipe(task: str = "chains", regime: str = "large", shape: str = "llama
     if shape not in SHAPES:
         raise ModelError(f"there is no tiny shape {shape!r}; there are {', '.join(SHAPES)}")
     base = replace(_TINY_BASE, shape=SHAPES[shape], seed=seed)
-    return _recipe(_TINY, base, task, regime, seed)
+    return _recipe(_TINY_WIDE if shape == "wide" else _TINY, base, task, regime, seed)
 
 
 def smollm2_recipe(task: str, regime: str, seed: int = 0) -> FineTuneRecipe:
