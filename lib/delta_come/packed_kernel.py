@@ -2,8 +2,9 @@
 
     served = attach(base_model, tenants, kernel=PackedKernel())
 
-Weights that read the same input (q, k, v; gate, up) are one table and one call. Left out: groups of 16 bits, and scales
-that rows share (`CompressOptions.rank_scales`); plain torch serves those.
+Weights that read the same input (q, k, v; gate, up) are one table and one call. Every group that artifacts hold is
+served: of 2 to 8 bits, of 16 (as codes of 16 bits, `lib.kernels.delta.grids`), with the scales of rows or of ranks
+(`CompressOptions.rank_scales`). Left out: groups of fewer than 128 columns a scale; plain torch serves those.
 """
 
 import threading
@@ -133,19 +134,17 @@ def _kernel_delta(matrix: "CompressedMatrix") -> "kernels.PackedDelta":
     from lib.kernels import delta as kernels
 
     groups = tuple(
-        kernels.PackedGroup(_factor(group.U, matrix.name), _factor(group.V, matrix.name), group.singular_values)
-        for group in matrix.groups
+        kernels.PackedGroup(_factor(group.U), _factor(group.V), group.singular_values) for group in matrix.groups
     )
     return kernels.PackedDelta(*matrix.shape, groups)
 
 
-def _factor(factor: "Factor", name: str) -> "kernels.PackedMatrix":
+def _factor(factor: "Factor") -> "kernels.PackedMatrix | torch.Tensor":
     from lib.delta_come.factors import QuantisedMatrix
     from lib.kernels import delta as kernels
 
-    if not isinstance(factor, QuantisedMatrix) or len(factor.scales) != len(factor.codes):
-        kind = "scales that rows share" if isinstance(factor, QuantisedMatrix) else "a group of 16 bits"
-        raise DeltaError(f"{name} has {kind}, which the kernels leave out: serve it without kernels, in plain torch")
+    if not isinstance(factor, QuantisedMatrix):
+        return factor
     return kernels.PackedMatrix.pack(
         factor.codes, factor.bits, factor.scales, factor.zeros, factor.group_size, factor.permutation
     )
