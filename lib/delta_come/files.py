@@ -92,7 +92,7 @@ def load(path: Path | str, verify: bool = True) -> Artifact:
 
     Args:
         path: The file.
-        verify: Whether each tensor is held against its checksum when it is read, which costs 1 ms a megabyte.
+        verify: Whether each tensor is held against its checksum when it is read: half a millisecond a megabyte.
 
     Raises:
         DeltaError: The file is missing, truncated, no artifact, of another version, or its parts don't fit together;

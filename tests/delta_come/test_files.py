@@ -204,7 +204,7 @@ def test_a_flipped_bit_hurts_no_other_matrix_and_can_be_overlooked_on_demand(pat
 def test_a_tensor_without_a_checksum_is_refused(path):
     text = header_text(path)
     save_file(load_file(path) | {"raw.more": torch.zeros(2)}, path, metadata={"delta_come": text})
-    with pytest.raises(DeltaError, match="holds .* tensors, but its header has checksums of"):
+    with pytest.raises(DeltaError, match=r"holds .* tensors, but its header has checksums of"):
         load(path)
 
 

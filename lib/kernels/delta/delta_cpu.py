@@ -14,6 +14,7 @@ from lib.kernels.sign_matmul_cpu import WORK_A_THREAD, groups_of, host
 if TYPE_CHECKING:
     import torch
 
+    from lib.kernels.delta.memory import Memory
     from lib.kernels.delta.slab import Slab
     from lib.kernels.llvm import Compiled
     from lib.kernels.sign_matmul_cpu_code import Processor
@@ -29,8 +30,8 @@ HEADER = (
 ZEROS = 5  # of a group whose ranks have zeros: its slice, where it starts in r, digits a code, ranks, their address
 
 
-def jobs(built: "Sequence[Slab]") -> "tuple[list[torch.Tensor], torch.Tensor]":
-    """Return what a tenant's slabs are to the machine code: tensors to keep, and the rows of its record."""
+def jobs(built: "Sequence[Slab]", memory: "Memory") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return what a tenant's slabs are to the machine code: numbers to keep beside them, and the rows of its record."""
     import torch
 
     v_jobs, u_jobs, combine, orders, zeros = [], [], [], [], []
@@ -73,13 +74,16 @@ def jobs(built: "Sequence[Slab]") -> "tuple[list[torch.Tensor], torch.Tensor]":
             bits += 32 * (part["v_words"].numel() + part["u_words"].numel())
         y_width += -(-slab.outputs // LANES) * LANES
     places = [0 if order is None else order.data_ptr() for order in orders]
-    kept = [torch.tensor(each, dtype=torch.int64) for each in (v_jobs, u_jobs, combine, places, zeros)]
-    *listed, orders_at, zeros_at = (each.data_ptr() for each in kept)
-    header = torch.tensor([*listed, len(v_jobs), v_width, r_width, orders_at, len(orders), bits, zeros_at, len(zeros)])
+    tables = [[each for row in rows for each in row] for rows in (v_jobs, u_jobs, combine, [places], zeros)]
+    starts = [len(HEADER) + sum(map(len, tables[:number])) for number in range(len(tables))]
+    numbers = memory.take(8 * (len(HEADER) + sum(map(len, tables)))).view(torch.int64)
+    *listed, orders_at, zeros_at = (numbers.data_ptr() + 8 * start for start in starts)
+    header = [*listed, len(v_jobs), v_width, r_width, orders_at, len(orders), bits, zeros_at, len(zeros)]
+    numbers[:] = torch.tensor([*header, *(each for table in tables for each in table)], dtype=torch.int64)
     rows = torch.zeros(len(built), 3, dtype=torch.int64)
-    rows[:, 0], rows[:, 1] = header.data_ptr(), len(header)
+    rows[:, 0], rows[:, 1] = numbers.data_ptr(), len(HEADER)
     rows[:, 2] = torch.tensor([slab.outputs for slab in built])
-    return [*kept, header, *(order for order in orders if order is not None)], rows
+    return numbers, rows
 
 
 def add_delta_cpu(

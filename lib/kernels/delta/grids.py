@@ -4,7 +4,7 @@
 
     Σ_ρ scale[ρ] (code[m, ρ] − zero[ρ]) s[ρ] v[ρ]  =  Σ_ρ code[m, ρ] r[ρ]  −  Σ_ρ zero[ρ] r[ρ],      r = scale · s · v
 
-* fp16 factors are codes of 16 bits, digits as all others, with V's scale the largest of 128 neighbours and U's a rank's:
+* fp16 factors are codes of 16 bits, digits as all others; V's scale is the largest of 128 neighbours, U's of a rank:
 
     value = scale · (code − 32768) / 32767
 

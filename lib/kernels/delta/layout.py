@@ -1,8 +1,8 @@
 """Where a code lies in memory on the GPU and on the CPU: low-rank factors as rows and columns of short digits.
 
-A code of b bits is written in digits: base 4 on a GPU (1, 2, 4 or 8 digits), base 2 on a CPU (b digits). Digit j of rank ρ
-becomes a direction of its own, κ = ρ·P + j with P digits a code: a row of V and a column of U. So each kernel knows one
-width only, every mix of widths is the same loop, and what a width costs is what it weighs:
+A code of b bits is written in digits: base 4 on a GPU (1, 2, 4 or 8 digits), base 2 on a CPU (b digits). Digit j of
+rank ρ becomes a direction of its own, κ = ρ·P + j with P digits a code: a row of V and a column of U. So each kernel
+knows one width only, every mix of widths is the same loop, and what a width costs is what it weighs:
 
     v[κ] = Σ_k digit_V[κ, k] x[k]      r[ρ] = s[ρ] Σ_j baseʲ v[ρP + j]      r'[κ] = baseʲ r[ρ]
     y[m] = Σ_κ digit_U[m, κ] r'[κ]
@@ -118,7 +118,8 @@ def cpu_bits(words: "torch.Tensor") -> "torch.Tensor":
     """Return bits uint8 [rows, columns] of `cpu_words`."""
     import torch
 
-    packed = words.transpose(1, 2).flatten(0, 1).contiguous().view(torch.uint8)
+    # A clone, as what has one column counts as contiguous whatever its stride.
+    packed = words.transpose(1, 2).flatten(0, 1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
     return ((packed[:, :, None] >> torch.arange(8, dtype=torch.uint8)) & 1).flatten(1)
 
 

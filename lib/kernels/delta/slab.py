@@ -5,17 +5,22 @@ sees one matrix; on a CPU each group is a part of its own. Ranks are put in the 
 ranks means nothing), inputs stay in the order of V's, which the kernels gather.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lib.kernels.delta import grids
 from lib.kernels.delta import layout as digits
+from lib.kernels.delta.memory import Memory, rounded
 from lib.kernels.delta.packed import GROUP, PackedDelta, PackedGroup
 
 if TYPE_CHECKING:
     import torch
 
 TENSORS = ("v_words", "v_scales", "v_zeros", "u_words", "u_scales", "u_zeros", "factors")
+# Where a tensor lies in a slab's memory. Words come first: they take whole lines of 64 bytes on a CPU.
+ALIGNMENT = 16
+Place = tuple[str, "torch.dtype", tuple[int, ...], int, int]  # name, dtype, shape, first byte, bytes
 JOINED_ALONG = {"u_words": 1, "u_scales": 1, "u_zeros": 1}  # the granules' dimension on a GPU; 0 of the others
 
 
@@ -42,7 +47,8 @@ class Slab:
         outputs: m.
         inputs: n.
         groups: Shape by group.
-        parts: Tensors by name (`TENSORS`); one part on a GPU, one a group on a CPU, none for a delta of zero.
+        memory: uint8, all tensors in one piece: thousands of small ones would cost a third more than they hold.
+        places: Of the tensors of each part; one part on a GPU, one a group on a CPU, none for a delta of zero.
         orders: Distinct permutations of the inputs, int32 [n], or None for the natural order.
     """
 
@@ -50,15 +56,26 @@ class Slab:
     outputs: int
     inputs: int
     groups: tuple[GroupShape, ...]
-    parts: "tuple[dict[str, torch.Tensor], ...]"
+    memory: "torch.Tensor"
+    places: tuple[tuple[Place, ...], ...]
     orders: "tuple[torch.Tensor | None, ...]"
+
+    @property
+    def parts(self) -> "tuple[dict[str, torch.Tensor], ...]":
+        """The tensors of each part by name (`TENSORS`), as views of the memory."""
+        return tuple(
+            {
+                name: self.memory[first : first + size].view(dtype).view(shape)
+                for name, dtype, shape, first, size in places
+            }
+            for places in self.places
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes, padding and permutations counted."""
         beside = [*self.orders, *(each for shape in self.groups for each in (shape.u_order, shape.rank_scales))]
-        kept = [tensor for part in self.parts for tensor in part.values()]
-        return sum(tensor.nbytes for tensor in [*kept, *(each for each in beside if each is not None)])
+        return self.memory.nbytes + sum(each.nbytes for each in beside if each is not None)
 
     def granules(self, group: int) -> int:
         """Granules of 32 directions that a group takes on a GPU."""
@@ -66,8 +83,8 @@ class Slab:
         return -(-shape.ranks * digits.digits_a_code(shape.bits, "gpu") // digits.GRANULE)
 
 
-def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab:
-    """Return a delta in the layout "gpu" or "cpu", on `device`.
+def build(delta: PackedDelta, layout: str, device: "torch.device | str", memory: Memory | None = None) -> Slab:
+    """Return a delta in the layout "gpu" or "cpu", on `device`, in a part of `memory` where that is given.
 
     Raises:
         TypeError, ValueError: See `PackedDelta.check`.
@@ -82,7 +99,7 @@ def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab
         u_order, v_order = (getattr(factor, "permutation", None) for factor in (group.u, group.v))
         sizes = (getattr(factor, "group_size", GROUP) for factor in (group.u, group.v))
         shapes.append(
-            GroupShape(
+            _shape(
                 group.bits, group.ranks, *sizes, group.singular_values.dtype,
                 None if u_order is None else u_order.int().to(device),
                 _number_of(v_order, orders, device),
@@ -94,7 +111,50 @@ def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab
         parts = [
             {name: torch.cat([p[name] for p in parts], JOINED_ALONG.get(name, 0)).contiguous() for name in TENSORS}
         ]
-    return Slab(layout, delta.outputs, delta.inputs, tuple(shapes), tuple(parts), tuple(orders))
+    return Slab(
+        layout,
+        delta.outputs,
+        delta.inputs,
+        tuple(shapes),
+        *_in_one_piece(parts, memory or Memory(0, device)),
+        tuple(orders),
+    )
+
+
+def _in_one_piece(
+    parts: "list[dict[str, torch.Tensor]]", memory: Memory
+) -> "tuple[torch.Tensor, tuple[tuple[Place, ...], ...]]":
+    import torch
+
+    places, end = [], 0
+    for part in parts:
+        own = []
+        for name, tensor in sorted(part.items(), key=lambda each: "words" not in each[0]):
+            own.append((name, tensor.dtype, tuple(tensor.shape), end, tensor.nbytes))
+            end += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
+        end = rounded(end)
+        places.append(tuple(own))
+    slab = memory.take(end)
+    for part, own in zip(parts, places, strict=True):
+        for name, _, _, first, size in own:
+            slab[first : first + size] = part[name].reshape(-1).view(torch.uint8)
+    return slab, _one_of_equals(tuple(places))
+
+
+@functools.lru_cache(maxsize=4096)
+def _one_of_equals(places: "tuple[tuple[Place, ...], ...]") -> "tuple[tuple[Place, ...], ...]":
+    """The first of equal places: tenants share them, layer by layer."""
+    return places
+
+
+def _shape(*fields: object) -> GroupShape:
+    """A shape; of equal ones without tensors the first."""
+    return _one_shape(*fields) if fields[5] is None and fields[7] is None else GroupShape(*fields)
+
+
+@functools.lru_cache(maxsize=4096)
+def _one_shape(*fields: object) -> GroupShape:
+    return GroupShape(*fields)
 
 
 def restore(slab: Slab) -> PackedDelta:
@@ -209,8 +269,6 @@ def _cut(slab: Slab, number: int) -> "dict[str, torch.Tensor]":
 
 
 def _group(part: "dict[str, torch.Tensor]", shape: GroupShape, slab: Slab) -> PackedGroup:
-    import torch
-
     layout, bits, m, n = slab.layout, shape.bits, slab.outputs, slab.inputs
     count = digits.digits_a_code(bits, layout)
     to_v, to_u = (digits.gpu_v_digits, digits.gpu_u_digits) if layout == "gpu" else (digits.cpu_bits,) * 2

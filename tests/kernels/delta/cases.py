@@ -86,8 +86,9 @@ PLANS = {
     "sixteen bits before others": [(16, 7), (3, 9), (16, 2)],
     "scales of ranks": [(8, 2, 1), (3, 33, 1), (2, 140, 1), (2, 9, 4)],
 }
-# inputs, outputs of the fused projections, a tenant a token, dtypes. Tenant t has the plan number t of PLANS, in U's
-# and V's own order if t is even (more tenants than plans: from the first again); tenant 7 has no delta, tenant 8 has one in its first projection alone.
+# inputs, outputs of the fused projections, a tenant a token, dtypes. Tenant t has the plan number t of PLANS (more
+# tenants than plans: from the first again), in U's and V's own order if t is even; tenant 7 has no delta, tenant 8 has
+# one in its first projection alone.
 SIXTEEN_BITS, STEP_OF_16_BITS = "values of 16 bits, and scales of ranks", 2.0**-15
 STEPS = {
     "one token": (128, (64,), [0], "bf16 fp16"),
