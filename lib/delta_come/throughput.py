@@ -46,7 +46,11 @@ class DecodeStep:
 
 
 def sweep(
-    ways: Mapping[str, Generate], counts: Sequence[int], new_tokens: int, turns: int = 3
+    ways: Mapping[str, Generate],
+    counts: Sequence[int],
+    new_tokens: int,
+    turns: int = 3,
+    at_most: Mapping[str, int] | None = None,
 ) -> dict[str, dict[int, float]]:
     """Return tokens a second by way and number of tenants: the median over turns in which the ways take turns.
 
@@ -55,16 +59,17 @@ def sweep(
         counts: Numbers of tenants.
         new_tokens: For each row.
         turns: How often everything is timed; before, each is run once.
+        at_most: The most tenants of a way that would take too long with more.
     """
     found: dict[str, dict[int, float]] = {name: {} for name in ways}
     for count in counts:
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        seconds: dict[str, list[float]] = {name: [] for name in ways if count <= (at_most or {}).get(name, count)}
         for turn in range(turns + 1):
-            for name, generate in ways.items():
+            for name, times in seconds.items():
                 start = perf_counter()
-                generate(count, new_tokens)
+                ways[name](count, new_tokens)
                 if turn:
-                    seconds[name].append(perf_counter() - start)
+                    times.append(perf_counter() - start)
         for name, taken in seconds.items():
             found[name][count] = count * new_tokens / median(taken)
     return found

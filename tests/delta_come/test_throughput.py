@@ -44,3 +44,9 @@ def test_every_way_serves_every_number_of_tenants_after_one_round_that_is_not_ti
     found = throughput.sweep(ways, [1, 4], new_tokens=2, turns=2)
     assert calls == [("a", 1), ("b", 1)] * 3 + [("a", 4), ("b", 4)] * 3
     assert {name: list(each) for name, each in found.items()} == {"a": [1, 4], "b": [1, 4]}
+
+
+def test_a_way_is_left_out_where_it_would_take_too_long():
+    ways = {name: lambda count, tokens: None for name in "ab"}
+    found = throughput.sweep(ways, [1, 4], new_tokens=2, turns=1, at_most={"b": 1})
+    assert {name: list(each) for name, each in found.items()} == {"a": [1, 4], "b": [1]}
