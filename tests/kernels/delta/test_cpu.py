@@ -47,6 +47,15 @@ def test_every_processors_loops_give_the_same_product(processor, threads, monkey
     assert relative_error(y, x, base, tenants, deltas) < 4e-6
 
 
+@pytest.mark.parametrize("tokens", [1, 2, 3, 5])
+def test_any_number_of_tokens_of_a_tenant_is_right_over_inputs_of_many_slices(tokens):
+    original = delta(48, 1536, [(8, 2), (3, 32), (2, 200)])
+    table, x, base = DeltaTable(1536, (48,)), torch.randn(tokens, 1536), torch.zeros(tokens, 48)
+    table.add(0, original)
+    y = delta_linear(x, base, [0] * tokens, table)
+    assert relative_error(y, x, base, [0] * tokens, {0: [original]}) < 4e-6
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_the_cpu_order_restores_to_the_canonical_planes(name):
     original = delta(70, 200, PLANS[name], u_order=True, v_order=True)
