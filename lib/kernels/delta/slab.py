@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 from lib.kernels.delta import grids
 from lib.kernels.delta import layout as digits
-from lib.kernels.delta.memory import Memory, rounded
+from lib.kernels.delta.memory import Memory, Place, in_one_piece, view
 from lib.kernels.delta.packed import GROUP, PackedDelta, PackedGroup
 
 if TYPE_CHECKING:
     import torch
 
 TENSORS = ("v_words", "v_scales", "v_zeros", "u_words", "u_scales", "u_zeros", "factors")
-# Where a tensor lies in a slab's memory. Words come first: they take whole lines of 64 bytes on a CPU.
-ALIGNMENT = 16
-Place = tuple[str, "torch.dtype", tuple[int, ...], int, int]  # name, dtype, shape, first byte, bytes
 JOINED_ALONG = {"u_words": 1, "u_scales": 1, "u_zeros": 1}  # the granules' dimension on a GPU; 0 of the others
 
 
@@ -63,13 +60,7 @@ class Slab:
     @property
     def parts(self) -> "tuple[dict[str, torch.Tensor], ...]":
         """The tensors of each part by name (`TENSORS`), as views of the memory."""
-        return tuple(
-            {
-                name: self.memory[first : first + size].view(dtype).view(shape)
-                for name, dtype, shape, first, size in places
-            }
-            for places in self.places
-        )
+        return tuple({place.name: view(self.memory, place) for place in places} for places in self.places)
 
     @property
     def nbytes(self) -> int:
@@ -116,35 +107,9 @@ def build(delta: PackedDelta, layout: str, device: "torch.device | str", memory:
         delta.outputs,
         delta.inputs,
         tuple(shapes),
-        *_in_one_piece(parts, memory or Memory(0, device)),
+        *in_one_piece(parts, memory or Memory(0, device)),
         tuple(orders),
     )
-
-
-def _in_one_piece(
-    parts: "list[dict[str, torch.Tensor]]", memory: Memory
-) -> "tuple[torch.Tensor, tuple[tuple[Place, ...], ...]]":
-    import torch
-
-    places, end = [], 0
-    for part in parts:
-        own = []
-        for name, tensor in sorted(part.items(), key=lambda each: "words" not in each[0]):
-            own.append((name, tensor.dtype, tuple(tensor.shape), end, tensor.nbytes))
-            end += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
-        end = rounded(end)
-        places.append(tuple(own))
-    slab = memory.take(end)
-    for part, own in zip(parts, places, strict=True):
-        for name, _, _, first, size in own:
-            slab[first : first + size] = part[name].reshape(-1).view(torch.uint8)
-    return slab, _one_of_equals(tuple(places))
-
-
-@functools.lru_cache(maxsize=4096)
-def _one_of_equals(places: "tuple[tuple[Place, ...], ...]") -> "tuple[tuple[Place, ...], ...]":
-    """The first of equal places: tenants share them, layer by layer."""
-    return places
 
 
 def _shape(*fields: object) -> GroupShape:
