@@ -17,6 +17,7 @@ from lib.ledger import Claim, Part
 
 _S = "SmolLM2-135M fine-tuned here"
 _T = "tiny pairs, several seeds"
+_PLAN = "8+3+2 as the paper stores it where that fits (SmolLM2), with a scale a rank where not (tiny pairs)"
 _PAPER_7B = "7B models, averages of Table 3"
 _EQUAL_BYTES = "needs scores of compressed fine-tunes at equal bytes"
 _PLANS = "needs one fine-tune compressed with many plans"
@@ -40,7 +41,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(53.2, 53.5),
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, fine-tune (53.8 when its eight numbers are averaged again)",
-        scale=f"recovered share of the gain, {_S} and {_T}",
+        scale=f"recovered share of the gain, {_S} and {_T}; {_PLAN}",
         parts=(Part("recovery", CompareAtEqualBytes, judges_quality.close_to_finetune, _EQUAL_BYTES),),
     ),
     Claim(
@@ -50,7 +51,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(53.2, 47.8),
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, low-rank",
-        scale=f"recovered share and KL, {_S} and {_T}",
+        scale=f"recovered share and KL, {_S} and {_T}; {_PLAN}",
         parts=(Part("against low rank", CompareAtEqualBytes, judges_quality.beats_low_rank, _EQUAL_BYTES),),
     ),
     Claim(
@@ -60,7 +61,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(53.2, 49.3),
         unit="average score",
         paper_scale=f"{_PAPER_7B}: Delta-CoMe, BitDelta",
-        scale=f"BitDelta with and without trained scales, {_S} and {_T}",
+        scale=f"BitDelta without and, on tiny pairs, with trained scales, {_S} and {_T}; {_PLAN}",
         parts=(Part("against BitDelta", CompareAtEqualBytes, judges_quality.beats_bitdelta, _EQUAL_BYTES),),
     ),
     Claim(
@@ -117,7 +118,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="recovered share",
         paper_scale="Mistral-7B and Llama-3-8B; the order only",
-        scale="tiny pairs of other shapes: grouped keys, untied head, biases",
+        scale="tiny Llama, one with grouped keys and a head of its own, one with biases, Mistral, Qwen2; SmolLM2",
         parts=(
             Part(
                 "other shapes",
@@ -134,7 +135,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(41.9, 29.8, 43.0),
         unit="average score",
         paper_scale="7B, math and code: Delta-CoMe, LoRA, uncompressed",
-        scale=f"LoRA of equal bytes on the same data, learning rate tuned, {_S} and {_T}",
+        scale=f"LoRA of equal bytes on the same data, learning rate tuned, {_S} and {_T}; {_PLAN}",
         parts=(Part("against LoRA", CompareWithLora, judges_quality.beats_lora, "needs LoRAs of equal bytes"),),
     ),
     Claim(
@@ -144,7 +145,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=45.6,
         unit="% of GSM8K",
         paper_scale="WizardMath-7B; BitDelta at 1/16, which Delta-CoMe at 1/32 exceeds",
-        scale=f"1/8 to 1/64, {_T}; three ratios of {_S}",
+        scale=f"1/8 to 1/32, {_T}; three ratios of {_S}",
         parts=(Part("decay", CompareAtEqualBytes, judges_quality.decays_slowly, _EQUAL_BYTES + ", at many ratios"),),
     ),
     Claim(
@@ -154,7 +155,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="points",
         paper_scale="7B; no numbers known here",
-        scale="a base on its 4-bit grid against a float base",
+        scale="a base rounded to a 4-bit grid against the base as it is, where half of the gain or more is recovered",
         parts=(
             Part(
                 "4-bit backbone",

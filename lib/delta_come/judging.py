@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import wraps
 
 from lib.delta_come.metrics import CompareAtEqualBytes, CompareWithLora
 from lib.ledger import Estimate, Verdict, all_of, not_measured, over_seeds
@@ -11,6 +12,37 @@ Runs = Sequence[CompareAtEqualBytes]
 LOW_RANK = "low_rank"
 BITDELTA, TRAINED_BITDELTA = "bitdelta", "bitdelta_trained"  # without and with distilled scales
 _RATIO = 1 / 16
+# Shares of next to nothing are noise: of 500 items, a gain of a tenth still has a standard error of a fifth of itself.
+LEAST_GAIN = 0.1
+
+
+def where_gained(judge: Callable[[Runs], Verdict]) -> Callable[[Runs], Verdict]:
+    """Make a judge leave out the runs whose fine-tune is hardly better than its base, and say so.
+
+    R is a share of what was gained. Where that is less than LEAST_GAIN, or where nobody can tell right answers from
+    wrong ones, there is no gain to recover.
+    """
+
+    @wraps(judge)
+    def judged(measured: Runs) -> Verdict:
+        verdict = judge([run for run in measured if gain(run) >= LEAST_GAIN])
+        names: dict[str, list[int]] = {}
+        for run in measured:
+            if not gain(run) >= LEAST_GAIN:
+                names.setdefault(pair_name(run), []).append(run.seed)
+        if not names:
+            return verdict
+        text = ", ".join(f"{name} (seed {', '.join(map(str, sorted(set(own))))})" for name, own in names.items())
+        return replace(verdict, reason=f"{verdict.reason}; left out, no gain to recover: {text}")
+
+    return judged
+
+
+def gain(run: CompareAtEqualBytes | CompareWithLora) -> float:
+    """Return by how much the fine-tune answers more than its base; 0 where nobody can tell."""
+    if run.base_accuracy is None or run.finetuned_accuracy is None:
+        return 0.0
+    return run.finetuned_accuracy - run.base_accuracy
 
 
 def points(runs: Runs) -> dict[int, tuple[float, float, float]]:
@@ -18,8 +50,8 @@ def points(runs: Runs) -> dict[int, tuple[float, float, float]]:
     method, found = bitdelta_of(runs), {}
     for run in runs:
         if method in run.lead:
-            gain = 100 * (run.finetuned_accuracy - run.base_accuracy)
-            found[run.seed] = tuple(gain * ends[method] for ends in (run.lead, run.lead_low, run.lead_high))
+            of_all = 100 * gain(run)
+            found[run.seed] = tuple(of_all * ends[method] for ends in (run.lead, run.lead_low, run.lead_high))
     return found
 
 
@@ -62,7 +94,7 @@ def has(runs: Runs, method: str) -> bool:
     return any(method in run.lead for run in runs)
 
 
-def at_ratio(measured: Runs, ratio: float = _RATIO) -> list[CompareAtEqualBytes]:
+def at_ratio(measured: Sequence, ratio: float = _RATIO) -> list:
     """Return the runs of one ratio."""
     return [run for run in measured if abs(run.ratio - ratio) < 1e-6]
 

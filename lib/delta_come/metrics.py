@@ -161,7 +161,8 @@ class CompareAtEqualBytes(Metrics):
     """04_compare_at_equal_bytes: one pair, one seed, every method in the same true bytes.
 
     `model` names all bases that runs are made on, `model_parameters` counts the largest: what one base shows is judged
-    beside the others. Dictionaries are keyed by method; accuracies are 0 to 1; R = (s - s_base) / (s_ft - s_base).
+    beside the others. Dictionaries are keyed by method; accuracies are 0 to 1; R = (s - s_base) / (s_ft - s_base). What
+    rests on R is empty where next to nothing was gained.
 
     Attributes:
         base: What was fine-tuned in this run.
@@ -173,9 +174,9 @@ class CompareAtEqualBytes(Metrics):
         ratio: alpha.
         like: The plan whose true bytes are the budget at that alpha; "": alpha is real.
         budget: Bytes that the projections may take.
-        ours: The method that is judged: 8+3+2 as the paper stores it, or folded where metadata would be a large part.
-        base_accuracy: Of the base.
-        finetuned_accuracy: Of the fine-tune.
+        ours: The method that is judged: 8+3+2 as the paper stores it, or with a scale a rank where that does not fit.
+        base_accuracy: Of the base; None where nobody can tell right answers from wrong ones.
+        finetuned_accuracy: Of the fine-tune, likewise.
         base_kl: KL(fine-tune || base) on answers, in nats a token.
         bytes: Stored for the projections.
         accuracy: Share of items answered rightly.
@@ -212,8 +213,8 @@ class CompareAtEqualBytes(Metrics):
     like: str = ""
     budget: int
     ours: str
-    base_accuracy: float
-    finetuned_accuracy: float
+    base_accuracy: float | None
+    finetuned_accuracy: float | None
     base_kl: float
     bytes: dict[str, float] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)

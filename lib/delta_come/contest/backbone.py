@@ -7,12 +7,14 @@ The delta is that of the dense pair; only what it is added to is rounded. Four m
 with dW' the compressed delta. R(W_b + dW) is 1 by definition.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from lib.delta_come.baselines import StoredDelta
-from lib.delta_come.contest.setting import Setting
+from lib.delta_come.contest.setting import Setting, share
+from lib.delta_come.errors import DeltaError
 from lib.delta_come.grid import GridOptions, round_to_nearest
 from lib.ledger.intervals import bootstrap_interval
 
@@ -46,22 +48,26 @@ def rounded_base(setting: Setting, bits: int = _BITS, group_size: int = _GROUP) 
     }
 
 
-def compare_backbones(setting: Setting, stored: StoredDelta, seed: int = 0) -> Backbones:
+def compare_backbones(setting: Setting, stored: StoredDelta, correct: Sequence[bool], seed: int = 0) -> Backbones:
     """Return what a delta is worth on the base and on its 4-bit copy.
 
     Args:
         setting: Pair and items.
         stored: The compressed delta of that pair.
+        correct: Which items it answers rightly on the base as it is.
         seed: Of the bootstrap.
+
+    Raises:
+        DeltaError: The fine-tune gained next to nothing, so there are no shares of it.
     """
+    if not setting.gained:
+        raise DeltaError(f"{setting} has gained next to nothing that a 4-bit base could cost; take another pair")
     base = rounded_base(setting)
-    exact_4 = setting.score(setting.model(None, base=base)).correct
-    compressed_4 = setting.score(setting.model(stored, base=base)).correct
-    compressed_16 = setting.score(setting.model(stored)).correct
-    whole = setting.finetuned_score.correct
+    exact_4 = setting.correct(setting.model(None, base=base))
+    compressed_4 = setting.correct(setting.model(stored, base=base))
     drops = [
         ((a - b) - (c - d)) / setting.gain
-        for a, b, c, d in zip(exact_4, compressed_4, whole, compressed_16, strict=True)
+        for a, b, c, d in zip(exact_4, compressed_4, setting.finetuned_correct, correct, strict=True)
     ]
-    R = [setting.recovery(sum(correct) / len(correct)) for correct in (exact_4, compressed_4, compressed_16)]
+    R = [setting.recovery(share(answered)) for answered in (exact_4, compressed_4, correct)]
     return Backbones(*R, sum(drops) / len(drops), bootstrap_interval(drops, seed=seed))

@@ -1,8 +1,11 @@
 """LoRA as a contestant: the ranks that the budget pays for, the full fine-tune's data and steps, a rate of its own."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from lib.corpora import tasks
 from lib.delta_come.baselines import TrainedLora, affordable_ranks, train_lora
@@ -11,8 +14,13 @@ from lib.delta_come.contest.setting import Setting
 from lib.delta_come.errors import DeltaError
 from lib.models.answering import score_answers
 from lib.models.finetuning import Schedule, pairs
+from lib.models.finetuning.examples import encode
 
-TUNING_SEED = 100
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_VALIDATION_SEED = 100  # no run has it; the task keeps its test items out of every seed's training items
+_AT_ONCE = 64
 
 
 def lora_ranks(setting: Setting, budget: Budget) -> dict[str, int]:
@@ -42,6 +50,23 @@ def fit_lora(
     return train_lora(setting.base, items, lora_ranks(setting, budget), pairs._resolved(own))
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A LoRA at one learning rate.
+
+    Attributes:
+        learning_rate: Peak rate.
+        accuracy: Share of the validation items that it answers rightly.
+        loss: On their right answers, in nats a token; infinite where the training came to nothing.
+        trained: The LoRA; None where there is none.
+    """
+
+    learning_rate: float
+    accuracy: float
+    loss: float
+    trained: TrainedLora | None = field(repr=False)
+
+
 def sweep(
     setting: Setting,
     items: Sequence[Mapping[str, Any]],
@@ -49,40 +74,68 @@ def sweep(
     schedule: Schedule,
     rates: Sequence[float],
     validation: int = 200,
-) -> dict[float, float]:
-    """Return the share of validation items that LoRAs answer rightly, by learning rate.
-
-    The order of the items and the start of A have a seed that no reported run has, and none of the validation items is
-    among the setting's. A training that comes to nothing has 0.
+) -> list[Trial]:
+    """Return a LoRA for each learning rate, with how well it does on items of its own kind that nobody is judged on.
 
     Args:
-        setting: With the base.
+        setting: With the base and a task.
         items: What is learnt from.
-        budget: As in the reported run.
-        schedule: As in the reported run; its seed is replaced.
+        budget: True bytes of all projections.
+        schedule: The full fine-tune's, or a shorter one.
         rates: Peak learning rates.
-        validation: Number of validation items.
+        validation: Number of validation items, none of them among those learnt from or the setting's.
     """
     held_out = validation_items(setting, validation)
-    found = {}
-    for rate in rates:
-        try:
-            trained = fit_lora(setting, items, budget, replace(schedule, seed=TUNING_SEED), rate)
-        except DeltaError:
-            found[rate] = 0.0
-            continue
-        model = setting.model(trained.stored, outside="base")
-        found[rate] = score_answers(model, setting.base.tokenizer, setting.task, held_out).accuracy
-    return found
+    return [_trial(setting, items, budget, schedule, rate, held_out) for rate in rates]
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the largest share of right answers; of equal ones that with the smallest loss.
+
+    Raises:
+        DeltaError: No training came to anything.
+    """
+    alive = [trial for trial in trials if trial.trained]
+    if not alive:
+        tried = ", ".join(f"{trial.learning_rate:g}" for trial in trials)
+        raise DeltaError(f"no LoRA came of the learning rates {tried or 'given (none)'}; give smaller ones")
+    return min(alive, key=lambda trial: (-trial.accuracy, trial.loss))
+
+
+def _trial(
+    setting: Setting,
+    items: Sequence[Mapping[str, Any]],
+    budget: Budget,
+    schedule: Schedule,
+    rate: float,
+    held_out: Sequence[Mapping[str, Any]],
+) -> Trial:
+    try:
+        trained = fit_lora(setting, items, budget, schedule, rate)
+    except DeltaError:
+        return Trial(rate, 0.0, math.inf, None)
+    model, tokenizer = setting.model(trained.stored, outside="base"), setting.base.tokenizer
+    accuracy = score_answers(model, tokenizer, setting.task, held_out).accuracy
+    return Trial(rate, accuracy, answer_loss(model, tokenizer, held_out), trained)
+
+
+def answer_loss(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", items: Sequence[Mapping[str, Any]]
+) -> float:
+    """Return the cross-entropy of right answers, in nats a token."""
+    examples, total, tokens = encode(items, tokenizer), 0.0, 0
+    with torch.inference_mode():
+        for start in range(0, len(examples), _AT_ONCE):
+            ids, answers = examples.batch(range(start, min(start + _AT_ONCE, len(examples))))
+            hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            logits = model.get_output_embeddings()(hidden[:, :-1][answers[:, 1:]])
+            total += torch.nn.functional.cross_entropy(logits.float(), ids[answers], reduction="sum").item()
+            tokens += int(answers.sum())
+    return total / tokens
 
 
 def validation_items(setting: Setting, count: int) -> list[Mapping[str, Any]]:
     """Return held-out items of the task, none of which is among the setting's."""
     tested = {item["prompt"] for item in setting.items}
-    drawn = tasks.make_task(setting.task, 1, count + len(tested), TUNING_SEED).test
+    drawn = tasks.make_task(setting.task, 1, count + len(tested), _VALIDATION_SEED).test
     return [item for item in drawn if item["prompt"] not in tested][:count]
-
-
-def best_rate(found: Mapping[float, float]) -> float:
-    """Return the rate of the best share; of equal ones the smallest."""
-    return min(found, key=lambda rate: (-found[rate], rate))

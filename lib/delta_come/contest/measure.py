@@ -1,6 +1,8 @@
 """One contestant in one setting: its true bytes, and what its model still does of what the fine-tune learnt."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,7 @@ from lib.delta_come.baselines import StoredDelta
 from lib.delta_come.contest.activations import ActivationError, activation_error
 from lib.delta_come.contest.budget import Budget, projection_shapes
 from lib.delta_come.contest.methods import method_named
-from lib.delta_come.contest.setting import Setting
+from lib.delta_come.contest.setting import Setting, share
 from lib.delta_come.errors import DeltaError
 from lib.ledger.intervals import bootstrap_interval
 from lib.models.answer_divergence import Divergence
@@ -26,8 +28,8 @@ class Score:
         label: What it is.
         bytes: All that is stored for the projections.
         budget: Bytes that it might take.
-        correct: Whether each held-out item was answered rightly.
-        recovery: R = (s - s_base) / (s_ft - s_base).
+        correct: Whether each held-out item was answered rightly; () without a task.
+        recovery: R = (s - s_base) / (s_ft - s_base); not a number where next to nothing was gained.
         divergence: KL(fine-tune || model) on answers.
         activation: Errors of activations; None where not asked for.
         seconds: Processor time for making it, without the measuring.
@@ -46,7 +48,12 @@ class Score:
     @property
     def accuracy(self) -> float:
         """Share of right answers."""
-        return sum(self.correct) / len(self.correct)
+        return share(self.correct)
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval over items."""
+        return _interval(self.correct)
 
     @property
     def kl(self) -> float:
@@ -116,14 +123,14 @@ def measure(
         seconds: Processor time for making it.
     """
     model = setting.model(stored, outside)
-    answers = setting.score(model)
+    correct = setting.correct(model)
     return Score(
         name=stored.name,
         label=label or stored.name,
         bytes=stored.true_bytes,
         budget=budget.bytes(projection_shapes(setting.pair).values()),
-        correct=answers.correct,
-        recovery=setting.recovery(answers.accuracy),
+        correct=correct,
+        recovery=setting.recovery(share(correct)),
         divergence=setting.divergence(model),
         activation=activation_error(setting, model) if activations else None,
         seconds=seconds,
@@ -156,14 +163,15 @@ def lead(setting: Setting, first: Score, other: Score, seed: int = 0) -> Lead:
         other: The other.
         seed: Of the bootstrap.
     """
-    right = [(a - b) / setting.gain for a, b in zip(first.correct, other.correct, strict=True)]
+    gain = setting.gain if setting.gained else math.nan
+    right = [(a - b) / gain for a, b in zip(first.correct, other.correct, strict=True)]
     ours, theirs = first.divergence, other.divergence
     rows = [
         ((b - a) * tokens, tokens) for a, b, tokens in zip(ours.per_item, theirs.per_item, ours.tokens, strict=True)
     ]
     return Lead(
-        first.recovery - other.recovery,
-        bootstrap_interval(right, seed=seed),
+        (first.accuracy - other.accuracy) / gain,
+        _interval(right, seed),
         theirs.mean - ours.mean,
         # Items have different numbers of tokens: sums are resampled, then divided.
         bootstrap_interval(rows, lambda drawn: drawn[..., 0].sum(1) / drawn[..., 1].sum(1), seed=seed),
@@ -173,9 +181,12 @@ def lead(setting: Setting, first: Score, other: Score, seed: int = 0) -> Lead:
 def recovery_interval(setting: Setting, score: Score, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of R over items; base and fine-tune vary with them.
 
-    The gain of a resample is taken as at least half an item, so that none divides by zero.
+    Not a number where next to nothing was gained. The gain of a resample is taken as at least half an item, so that
+    none divides by zero.
     """
-    rows = list(zip(score.correct, setting.base_score.correct, setting.finetuned_score.correct, strict=True))
+    if not setting.gained:
+        return math.nan, math.nan
+    rows = list(zip(score.correct, setting.base_correct, setting.finetuned_correct, strict=True))
 
     def R(drawn: "np.ndarray") -> "np.ndarray":
         s, base, finetuned = (drawn[..., column].mean(1) for column in range(3))
@@ -183,3 +194,10 @@ def recovery_interval(setting: Setting, score: Score, seed: int = 0) -> tuple[fl
         return ((s - base) / gain.clip(min=0.5 / len(rows))).clip(-1, 2)
 
     return bootstrap_interval(rows, R, seed=seed)
+
+
+def _interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Return the interval of a mean over items; not a number where there is none."""
+    if not values or math.isnan(values[0]):
+        return math.nan, math.nan
+    return bootstrap_interval(values, seed=seed)

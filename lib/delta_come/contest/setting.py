@@ -1,26 +1,24 @@
 """One pair and one task: what every method is given, and what its model is measured by."""
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lib.delta_come.baselines import StoredDelta
-from lib.delta_come.calibration import calibration_blocks
 from lib.delta_come.checkpoint import EMBEDDING, HEAD
-from lib.delta_come.delta import Pair, take_pair, with_rows_of
-from lib.delta_come.errors import DeltaError
+from lib.delta_come.delta import Pair, with_rows_of
+from lib.delta_come.judging import LEAST_GAIN
+from lib.delta_come.subject import Subject
 from lib.models import LoadedModel
 from lib.models.answer_divergence import AnswerStates, Divergence, answer_divergence, answer_states
-from lib.models.answering import AnswerScore, score_answers
+from lib.models.answering import score_answers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from lib.corpora.tasks import Task
-    from lib.models.finetuning import Pair as TrainedPair
 
 # Tasks that ask for a form; what is scored is still whether the answer is right.
 STYLE_TASKS = ("cards", "records")
@@ -34,11 +32,11 @@ class Setting:
         base: The model before.
         finetuned: The model after.
         pair: Both, checked against each other, tensors by name.
-        task: Name of the task.
+        task: Name of the task; None for a pair of the reader's own, whose answers nobody can judge.
         items: Held-out items.
         calibration: Token blocks [sequences, T].
-        base_score: How the base answers.
-        finetuned_score: How the fine-tune answers.
+        base_correct: Which items the base answers rightly; () without a task.
+        finetuned_correct: Which the fine-tune does.
         base_divergence: KL(fine-tune || base) on answers.
         reference: The fine-tune's states on answers.
     """
@@ -46,31 +44,37 @@ class Setting:
     base: LoadedModel
     finetuned: LoadedModel
     pair: Pair
-    task: str
+    task: str | None
     items: tuple[Mapping[str, Any], ...] = field(repr=False)
     calibration: torch.Tensor = field(repr=False)
-    base_score: AnswerScore
-    finetuned_score: AnswerScore
+    base_correct: tuple[bool, ...] = field(repr=False)
+    finetuned_correct: tuple[bool, ...] = field(repr=False)
     base_divergence: Divergence
     reference: AnswerStates = field(repr=False)
 
     @property
+    def base_accuracy(self) -> float:
+        """s_base, a share of items; not a number without a task."""
+        return share(self.base_correct)
+
+    @property
+    def finetuned_accuracy(self) -> float:
+        """s_ft, likewise."""
+        return share(self.finetuned_correct)
+
+    @property
     def gain(self) -> float:
-        """s_ft - s_base, in shares of items."""
-        return self.finetuned_score.accuracy - self.base_score.accuracy
+        """s_ft - s_base."""
+        return self.finetuned_accuracy - self.base_accuracy
+
+    @property
+    def gained(self) -> bool:
+        """Whether there is enough to recover that a share of it says something."""
+        return self.gain >= LEAST_GAIN
 
     def recovery(self, accuracy: float) -> float:
-        """Return R = (s - s_base) / (s_ft - s_base).
-
-        Raises:
-            DeltaError: The fine-tune answers no better than the base, so there is nothing to recover.
-        """
-        if self.gain <= 0:
-            raise DeltaError(
-                f"{self.finetuned.name} answers {self.finetuned_score.accuracy:.3f} of {self.task} rightly and its "
-                f"base {self.base_score.accuracy:.3f}: nothing was gained that could be recovered; train it longer"
-            )
-        return (accuracy - self.base_score.accuracy) / self.gain
+        """Return R = (s - s_base) / (s_ft - s_base); not a number where next to nothing was gained."""
+        return (accuracy - self.base_accuracy) / self.gain if self.gained else math.nan
 
     def model(
         self, stored: StoredDelta | None, outside: str = "finetuned", base: "Mapping[str, torch.Tensor] | None" = None
@@ -95,9 +99,11 @@ class Setting:
                 model.get_parameter(name).copy_(weight.float() + delta)
         return model.eval()
 
-    def score(self, model: "PreTrainedModel") -> AnswerScore:
-        """Return how a model answers the held-out items."""
-        return score_answers(model, self.finetuned.tokenizer, self.task, self.items)
+    def correct(self, model: "PreTrainedModel") -> tuple[bool, ...]:
+        """Return which held-out items a model answers rightly; () without a task."""
+        if self.task is None:
+            return ()
+        return score_answers(model, self.finetuned.tokenizer, self.task, self.items).correct
 
     def divergence(self, model: "PreTrainedModel") -> Divergence:
         """Return KL(fine-tune || model) on answers."""
@@ -106,48 +112,41 @@ class Setting:
     def __repr__(self) -> str:
         return (
             f"Setting({self.finetuned.name} on {self.task}, {len(self.items)} items: base "
-            f"{self.base_score.accuracy:.3f}, fine-tune {self.finetuned_score.accuracy:.3f})"
+            f"{self.base_accuracy:.3f}, fine-tune {self.finetuned_accuracy:.3f})"
         )
 
 
-def load_setting(
-    trained: "TrainedPair", calibration: torch.Tensor | None = None, window: int = 96, sequences: int = 64
-) -> Setting:
+def load_setting(subject: Subject, window: int = 96, sequences: int = 64) -> Setting:
     """Return a pair with everything that is measured once.
 
     Args:
-        trained: From `lib.models.finetuning.load_pair`, with as many held-out items as are to be judged on.
-        calibration: Token blocks; None: windows of the items that the fine-tune learnt from.
-        window: Tokens in such a window.
-        sequences: Number of them.
+        subject: From `lib.delta_come.subject.load_subject`, with the held-out items to be judged on.
+        window: Tokens in a calibration sequence, of the text that the fine-tune learnt from.
+        sequences: Number of them, at most.
 
     Raises:
-        DeltaError: The two do not belong together, or there is too little text.
+        DeltaError: There is too little text.
     """
-    base, finetuned = trained.base, trained.finetuned
-    items = tuple(trained.task.test)
+    base, finetuned, items = subject.base, subject.finetuned, tuple(subject.items)
     reference = answer_states(finetuned.model, finetuned.tokenizer, items)
-    scores = (score_answers(each.model, finetuned.tokenizer, trained.task.name, items) for each in (base, finetuned))
-    base_score, finetuned_score = scores
-    if calibration is None:
-        calibration = calibration_blocks(task_text(trained.task), finetuned.tokenizer, window, sequences)
+    correct = [
+        score_answers(each.model, finetuned.tokenizer, subject.task, items).correct if subject.task else ()
+        for each in (base, finetuned)
+    ]
     return Setting(
         base=base,
         finetuned=finetuned,
-        pair=take_pair(base, finetuned),
-        task=trained.task.name,
+        pair=subject.pair,
+        task=subject.task,
         items=items,
-        calibration=calibration,
-        base_score=base_score,
-        finetuned_score=finetuned_score,
+        calibration=subject.blocks("task", window, sequences),
+        base_correct=correct[0],
+        finetuned_correct=correct[1],
         base_divergence=answer_divergence(reference, base.model),
         reference=reference,
     )
 
 
-def task_text(task: "Task") -> Any:  # noqa: ANN401 - a data set
-    """Return the items that are learnt from as texts, prompt and answer together, in a data set."""
-    from datasets import Dataset
-
-    columns = zip(task.train["prompt"], task.train["answer"], strict=True)
-    return Dataset.from_dict({"text": [prompt + answer for prompt, answer in columns]})
+def share(correct: Sequence[bool]) -> float:
+    """Return the share of right answers; not a number where none was judged."""
+    return sum(correct) / len(correct) if correct else math.nan

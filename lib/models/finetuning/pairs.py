@@ -67,7 +67,7 @@ def base_folder(base: TinyBase | str, checkout: Checkout = Checkout()) -> Path:
         return checkpoint_folder(base, checkout)
     base = _resolved(base)
     primer = tasks.make_task("primer", base.items, 1, base.seed).train
-    content = {"version": 1, "items": tasks.fingerprint(primer)} | asdict(base)
+    content = {"version": 1, "text": tasks.fingerprint(primer)} | asdict(base)
 
     def build() -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         return build_shape(base.shape, base.seed), character_tokenizer()
@@ -85,7 +85,7 @@ def finetuned_folder(recipe: FineTuneRecipe, checkout: Checkout = Checkout()) ->
     recipe = _resolved(recipe)
     items = tasks.make_task(recipe.task, recipe.items, 1, recipe.seed).train
     base = base_folder(recipe.base, checkout)
-    content = {"version": 1, "items": tasks.fingerprint(items)} | asdict(recipe) | {"base": weights_sha256(base)}
+    content = {"version": 1, "text": tasks.fingerprint(items)} | asdict(recipe) | {"base": weights_sha256(base)}
     del content["regime"]  # a label
 
     def build() -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":

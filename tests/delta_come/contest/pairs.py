@@ -1,7 +1,6 @@
 """A pair small enough for tests: untrained, with a made-up delta and made-up scores of base and fine-tune."""
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +10,6 @@ from lib.delta_come import take_pair
 from lib.delta_come.contest import Setting
 from lib.models import LoadedModel
 from lib.models.answer_divergence import answer_divergence, answer_states
-from lib.models.answering import AnswerScore
 from lib.models.finetuning import TinyShape
 from lib.models.finetuning.shapes import build_shape, character_tokenizer
 from tests.delta_come.conftest import finetuned_from
@@ -36,7 +34,6 @@ def made_up_setting(answered: int = ITEMS) -> Setting:
     finetuned = _loaded("finetuned", finetuned_from(copy.deepcopy(base.model)))
     items = tuple(make_task("chains", 1, ITEMS).test)
     reference = answer_states(finetuned.model, finetuned.tokenizer, items)
-    nothing = AnswerScore("chains", ("",) * ITEMS, (False,) * ITEMS, (0.0,) * ITEMS)
     return Setting(
         base=base,
         finetuned=finetuned,
@@ -44,8 +41,8 @@ def made_up_setting(answered: int = ITEMS) -> Setting:
         task="chains",
         items=items,
         calibration=torch.randint(0, 96, (12, 32), generator=torch.Generator().manual_seed(0), dtype=torch.int32),
-        base_score=nothing,
-        finetuned_score=replace(nothing, correct=(True,) * answered + (False,) * (ITEMS - answered)),
+        base_correct=(False,) * ITEMS,
+        finetuned_correct=(True,) * answered + (False,) * (ITEMS - answered),
         base_divergence=answer_divergence(reference, base.model),
         reference=reference,
     )

@@ -10,9 +10,11 @@ from lib.delta_come.contest import (
     Budget,
     Method,
     activation_error,
+    against_lora,
     by_method,
     compare_backbones,
     compete,
+    fits_as_the_paper,
     judged_method,
     lead,
     measure,
@@ -67,10 +69,34 @@ def test_recovery_is_the_share_of_the_gain(setting):
     assert made_up_setting(answered=3).recovery(0.25) == 0.5
 
 
-def test_without_a_gain_there_is_nothing_to_recover(setting):
-    flat = replace(setting, finetuned_score=setting.base_score)
-    with pytest.raises(DeltaError, match=r"answers 0\.000 of chains rightly and its base 0\.000"):
-        flat.recovery(0.5)
+def test_without_a_gain_there_is_no_share_of_it(setting, few, most):
+    flat = replace(setting, finetuned_correct=setting.base_correct)
+    assert not flat.gained
+    assert math.isnan(flat.recovery(0.5))
+    assert math.isnan(recovery_interval(flat, few)[0])
+    ahead = lead(flat, most, few)
+    assert math.isnan(ahead.recovery)
+    assert ahead.kl > 0
+
+
+def test_without_a_gain_a_record_has_no_shares_and_still_has_the_divergences(setting, few, most):
+    flat = replace(setting, finetuned_correct=setting.base_correct)
+    found = by_method(flat, [replace(most, name="ours"), replace(few, name="other")], "ours")
+    assert not {"recovery", "lead"} & set(found)
+    assert set(found["kl_lead"]) == {"other"}
+    assert "late_lead" not in of_curve(flat, {1 / 32: most}, [few])
+    with pytest.raises(DeltaError, match="gained next to nothing"):
+        compare_backbones(flat, truncated(setting, 1), ())
+
+
+def test_a_pair_without_a_task_is_measured_by_its_divergence_alone(setting):
+    own = replace(setting, task=None, base_correct=(), finetuned_correct=())
+    score = measure(truncated(setting, FEW), own, BUDGET)
+    assert score.correct == ()
+    assert math.isnan(score.accuracy)
+    assert math.isnan(score.accuracy_interval[1])
+    assert of_setting(own)["base_accuracy"] is None
+    assert score.kl > 0
 
 
 def test_more_ranks_are_closer_in_answers_and_in_activations(few, most):
@@ -136,14 +162,16 @@ def test_a_rounded_base_has_16_values_a_group(setting):
 
 
 def test_the_extra_drop_is_the_difference_of_both_drops(setting):
-    found = compare_backbones(setting, truncated(setting, MOST))
+    correct = (True, False) * (ITEMS // 2)
+    found = compare_backbones(setting, truncated(setting, MOST), correct)
+    assert found.compressed_16 == 0.5
     drops = (found.exact_4 - found.compressed_4) - (1 - found.compressed_16)
     assert found.extra_drop == pytest.approx(drops)
 
 
 def test_scores_become_a_record(setting, few, most):
     scores = [replace(most, name="delta_come_folded"), replace(few, name="bitdelta")]
-    ours = judged_method(setting, BUDGET, [score.name for score in scores])
+    ours = "delta_come_folded"
     metrics = CompareAtEqualBytes(
         model="tiny",
         model_parameters=1,
@@ -157,27 +185,48 @@ def test_scores_become_a_record(setting, few, most):
         **of_setting(setting),
         **by_method(setting, scores, ours),
         **of_curve(setting, {1 / 4: scores[0], 1 / 32: scores[1]}, scores[1:]),
-        **of_backbones(compare_backbones(setting, truncated(setting, 1))),
+        **of_backbones(compare_backbones(setting, truncated(setting, 1), few.correct)),
     )
-    assert ours == "delta_come_folded"
     assert set(metrics.lead) == {"bitdelta"}
     assert set(metrics.curve_kl) == {"1/4", "1/32"}
     assert metrics.late_lead == {"bitdelta": 0}
     assert math.isfinite(metrics.activation["bitdelta high outliers"])
 
 
-def test_the_papers_storage_is_judged_where_its_metadata_is_a_small_share(setting):
+def test_the_papers_storage_is_judged_where_it_fits_every_ratio(setting):
     names = ("bitdelta", "delta_come_folded", "delta_come")
-    assert metadata_share(setting, Budget(1 / 4)) > 0.25  # 64 wide
-    assert judged_method(setting, Budget(1 / 4), names) == "delta_come_folded"
     wide = replace(setting, pair=_Shapes((4096, 4096)))
-    assert metadata_share(wide, Budget(1 / 16)) == pytest.approx(0.078, abs=0.01)
-    assert judged_method(wide, Budget(1 / 16), names) == "delta_come"
+    middle = replace(setting, pair=_Shapes((128, 128)))
+    assert judged_method(wide, [Budget(1 / 16), Budget(1 / 32)], names) == "delta_come"
+    assert judged_method(middle, [Budget(1 / 16)], names) == "delta_come"
+    assert judged_method(middle, [Budget(1 / 16), Budget(1 / 32)], names) == "delta_come_folded"
+
+
+def test_two_of_three_precisions_are_no_fit():
+    middle = replace(made_up_setting(), pair=_Shapes((128, 128)))
+    assert not fits_as_the_paper(middle, Budget(1 / 20))  # 8:1,3:1 fits, and nothing of the 2 bits
+    assert fits_as_the_paper(middle, Budget(1 / 16))
+
+
+def test_metadata_is_a_small_share_on_wide_matrices_and_a_large_one_on_narrow(setting):
+    assert metadata_share(replace(setting, pair=_Shapes((4096, 4096))), Budget(1 / 16)) == pytest.approx(
+        0.078, abs=0.01
+    )
+    assert metadata_share(replace(setting, pair=_Shapes((128, 128))), Budget(1 / 16)) > 0.5
 
 
 def test_the_judged_method_has_to_take_part(setting):
     with pytest.raises(DeltaError, match="delta_come_folded is judged on these matrices and is not among bitdelta"):
-        judged_method(setting, BUDGET, ["bitdelta"])
+        judged_method(setting, [Budget(1 / 16)], ["bitdelta"])
+
+
+def test_scores_beside_a_lora_become_a_record(setting, few, most):
+    scores, lora = [replace(most, name="ours"), replace(most, name="ours_shared")], replace(few, name="lora")
+    found = against_lora(setting, scores, lora)
+    assert set(found["lead"]) == {"ours", "ours_shared"}
+    assert found["bytes"]["lora"] == few.bytes
+    changed = setting.pair.raw()
+    assert found["outside_bytes"] == sum(2 * tensor.numel() for tensor in changed.values()) > 0
 
 
 class _Shapes:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.corpora import CorpusError
+from lib.corpora import CorpusError, tasks
 from lib.models import ModelError, load, projection_matrices
 from lib.models.finetuning import (
     FINETUNES,
@@ -46,6 +46,14 @@ def test_it_is_trained_once(store, recipe, monkeypatch):
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"learning_rate": 2e-2}, {"steps": 5}, {"task": "brackets"}])
 def test_what_decides_the_weights_decides_the_folder(store, recipe, changes):
     assert finetuned_folder(replace(recipe, **changes), store) != finetuned_folder(recipe, store)
+
+
+def test_items_made_by_other_code_make_another_base_and_another_fine_tune(store, recipe, monkeypatch):
+    base, finetuned = base_folder(recipe.base, store), finetuned_folder(recipe, store)
+    make_task = tasks.make_task
+    monkeypatch.setattr(tasks, "make_task", lambda name, train, test, seed: make_task(name, train, test, seed + 1))
+    assert base_folder(recipe.base, store) != base
+    assert finetuned_folder(replace(recipe, base=str(base)), store) != finetuned
 
 
 def test_another_base_is_another_fine_tune(store, recipe):
