@@ -1,16 +1,17 @@
 """What Delta-CoMe claims (Ping et al., NeurIPS 2024, arXiv 2406.08903), and how each claim is judged here.
 
-C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03, C10 on 05, the others on 04. What is not measured yet says
-what it waits for. C16 is about vision-language models, of which there is none here.
+C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03, C10 on 05, C14 and C15 on 06, the others on 04. What is
+not measured yet says what it waits for. C16 is about vision-language models, of which there is none here.
 """
 
-from lib.delta_come import judges_bits, judges_quality, judges_spectrum
+from lib.delta_come import judges_bits, judges_quality, judges_serving, judges_spectrum
 from lib.delta_come.metrics import (
     ChooseTheBits,
     CompareAtEqualBytes,
     CompareWithLora,
     CompressOneLayer,
     LookAtTheSpectrum,
+    ServeManyTenants,
 )
 from lib.ledger import Claim, Part
 
@@ -20,6 +21,7 @@ _PLAN = "8+3+2 as the paper stores it where that fits (SmolLM2), with a scale a 
 _PAPER_7B = "7B models, averages of Table 3"
 _EQUAL_BYTES = "needs scores of compressed fine-tunes at equal bytes"
 _PLANS = "needs one fine-tune compressed with many plans"
+_SERVING = "needs a run of notebook 06"
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -181,7 +183,11 @@ CLAIMS: tuple[Claim, ...] = (
         unit="times",
         paper_scale="Llama-2-7B; out of memory from 8 uncompressed models on",
         scale="packed files and resident memory, scales, zeros and embeddings counted",
-        parts=(Part("bytes", None, None, "needs packed artifacts and models served from them"),),
+        parts=(
+            Part("disk", ServeManyTenants, judges_serving.saves_disk, _SERVING),
+            Part("memory", ServeManyTenants, judges_serving.saves_memory, _SERVING),
+            Part("Llama-2-7B by arithmetic", ServeManyTenants, judges_serving.fits_one_card, _SERVING),
+        ),
     ),
     Claim(
         id="delta_come.C15",
@@ -190,8 +196,11 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=3.0,
         unit="times",
         paper_scale="an A100; curves",
-        scale="a GPU, Llama-2-7B's layer shapes",
-        parts=(Part("kernel speed", None, None, "needs a GPU"),),
+        scale="a CPU up to 4096 × 4096; a GPU at Llama-2-7B's layer shapes",
+        parts=(
+            Part("speed on a CPU", ServeManyTenants, judges_serving.faster_on_cpu, _SERVING),
+            Part("speed on a GPU", ServeManyTenants, judges_serving.faster_on_gpu, "needs a GPU"),
+        ),
     ),
     Claim(
         id="delta_come.C16",

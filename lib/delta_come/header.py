@@ -1,7 +1,8 @@
 """What an artifact says about itself: how it was made, of which checkpoints, and what lies in it.
 
 It stands as JSON under one key of the safetensors metadata (under several, their order in the file would change from
-run to run). It holds no date and no path, so that the same compression gives the same file, bit for bit.
+run to run). It holds no date and no path, so that the same compression gives the same file, bit for bit. Its last entry
+is the checksum of the rest.
 """
 
 import json
@@ -9,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lib.delta_come.checksums import checksum
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.layout import MatrixLayout
 
 KEY = "delta_come"
-VERSION = 1
+VERSION = 2
+_CHECK = "header_checksum"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Header:
         config: The fine-tune's config.json; empty where the base's serves.
         weights: Number of weights of the fine-tuned model; 0: unknown.
         tool: Name and version of what wrote it.
+        checksums: Of every tensor of the file, 8 hex digits each, in the order of the tensors' names; "" in memory.
         matrices: What lies in it, by the weight's name.
     """
 
@@ -57,6 +61,7 @@ class Header:
     config: dict[str, Any] = field(default_factory=dict)
     weights: int = 0
     tool: str = ""
+    checksums: str = ""
     matrices: dict[str, StoredMatrix] = field(default_factory=dict)
 
     def to_text(self) -> str:
@@ -68,7 +73,8 @@ class Header:
         }
         content = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "matrices"}
         shapes = [json.loads(layout) for layout in layouts]
-        return _json({"version": VERSION} | content | {"layouts": shapes, "matrices": matrices})
+        whole = {"version": VERSION} | content | {"layouts": shapes, "matrices": matrices}
+        return _json(whole | {_CHECK: checksum(_json(whole).encode())})
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: object) -> "Header":
@@ -79,7 +85,7 @@ class Header:
         """
         try:
             content = json.loads(metadata[KEY])
-            version = content.pop("version")
+            version = content["version"]
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise DeltaError(
                 f"{path} is no artifact of Delta-CoMe: its metadata has no readable {KEY!r}; "
@@ -90,7 +96,12 @@ class Header:
                 f"{path} has format version {version}; this code reads version {VERSION}: "
                 "use the code that wrote it, or compress again"
             )
+        if content.pop(_CHECK, None) != checksum(_json(content).encode()):
+            raise DeltaError(
+                f"the header of {path} is damaged (its checksum differs); copy the file again, or make it again"
+            )
         try:
+            del content["version"]
             layouts = [MatrixLayout.from_json(layout) for layout in content.pop("layouts")]
             stored = content.pop("matrices").items()
             matrices = {name: StoredMatrix(layouts[place], tuple(orders)) for name, (place, *orders) in stored}

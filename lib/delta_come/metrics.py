@@ -299,3 +299,61 @@ class CompareWithLora(Metrics):
     mean_rank: float
     steps: int
     cpu_seconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeManyTenants(Metrics):
+    """06_serve_many_tenants: packed artifacts in bytes, many of them resident beside one base, and how fast they serve.
+
+    Savings are M over bytes, M the model in 16 bits; "own" and "base" are whose embedding and head a tenant has. Cases
+    of kernels are "outputs×inputs, tenants × tokens each"; ways of serving "kernels", "plain torch", "separate models".
+
+    Attributes:
+        pair: What was compressed.
+        task: What was learnt; "" where that is not known.
+        regime: "small" or "large"; "" for a pair of the reader's own.
+        seed: Of a pair that was trained here, and of synthetic deltas.
+        device: "cpu" or "cuda".
+        tenants: Resident at once.
+        real_tenants: Those of them that are real fine-tunes; the others are random codes of the same sizes.
+        model_bytes: M.
+        projection_saving: 16-bit projections over the packed matrices, scales, zeros and singular values counted.
+        embedding_share: Share of M that embedding and head are.
+        file_bytes: Of the artifact, by embeddings.
+        disk_saving: By embeddings.
+        tenant_bytes: What one tenant adds to memory in the kernels' form, by embeddings.
+        memory_saving: N M over the bytes of base and N tenants, counted, by embeddings.
+        forecast_bytes: What all resident tenants were to take, from the artifacts' headers.
+        added_bytes: What the process' memory grew by.
+        llama_gigabytes: 50 tenants of Llama-2-7B, by embeddings; arithmetic, not a measurement.
+        llama_disk_saving: M over one artifact of Llama-2-7B, by embeddings; arithmetic.
+        largest_error: Logits of mixed batches against merged models, relative to the delta's effect.
+        tokens_per_second: "way, tenants".
+        kernel_speedup: Time of plain torch over that of the kernels, by case, on a CPU.
+        gpu_speedup: The same on a GPU; empty: not measured.
+        gpu_step: Of a decode step with 16 tenants of Llama-2-7B's shapes: "speedup" over separate models, "over floor".
+    """
+
+    pair: str
+    task: str
+    regime: str
+    seed: int
+    device: str
+    tenants: int
+    real_tenants: int
+    model_bytes: float
+    projection_saving: float
+    embedding_share: float
+    file_bytes: dict[str, float]
+    disk_saving: dict[str, float]
+    tenant_bytes: dict[str, float]
+    memory_saving: dict[str, float]
+    forecast_bytes: float
+    added_bytes: float = timing()
+    llama_gigabytes: dict[str, float]
+    llama_disk_saving: dict[str, float]
+    largest_error: float
+    tokens_per_second: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    kernel_speedup: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    gpu_speedup: dict[str, float] = timing()  # noqa: RUF009, makes a field
+    gpu_step: dict[str, float] = timing()  # noqa: RUF009, makes a field

@@ -2,8 +2,9 @@
 
     served = attach(base_model, tenants, kernel=PackedKernel())
 
-Weights that read the same input (q, k, v; gate, up) are one table and one call. Left out: groups of 16 bits, and scales
-that rows share (`CompressOptions.rank_scales`); plain torch serves those.
+Weights that read the same input (q, k, v; gate, up) are one table and one call. Every group that artifacts hold is
+served: of 2 to 8 bits, of 16 (as codes of 16 bits, `lib.kernels.delta.grids`), with the scales of rows or of ranks
+(`CompressOptions.rank_scales`). Left out: groups of fewer than 128 columns a scale; plain torch serves those.
 """
 
 import threading
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from lib.delta_come.factors import CompressedMatrix, Factor
     from lib.kernels import delta as kernels
+
+
+JOBS_BYTES = 1024  # about what the jobs of a matrix take on a CPU, beside its codes and scales
 
 
 class PreparedDelta:
@@ -52,10 +56,7 @@ class PackedKernel:
 
     def resident_bytes(self, matrices: Iterable[StoredMatrix]) -> int:
         """Return the bytes in the kernels' layout, told by a matrix of zeros for each layout that there is."""
-        layouts = Counter(
-            (stored.layout, tuple(place is not None for place in stored.permutations)) for stored in matrices
-        )
-        return sum(count * _table([_zeros(*kind)], self._device, {}).nbytes() for kind, count in layouts.items())
+        return self._bytes({f"matrix {number}": _layout(stored) for number, stored in enumerate(matrices)})
 
     def prepare(self, matrices: Iterable[PackedMatrix], device: "torch.device") -> PreparedDelta:
         """Put a tenant's matrices in the tables.
@@ -63,16 +64,21 @@ class PackedKernel:
         Raises:
             DeltaError: The kernels do not take them.
         """
-        sets: dict[tuple[str, ...], dict[str, CompressedMatrix]] = {}
+        from lib.kernels import delta as kernels
+
+        sets: dict[tuple[str, ...], dict[str, PackedMatrix]] = {}
         for matrix in matrices:
-            sets.setdefault(same_input(matrix.name), {})[matrix.name] = matrix.unpack()
+            sets.setdefault(same_input(matrix.name), {})[matrix.name] = matrix
+        named = {matrix.name: _layout(matrix) for found in sets.values() for matrix in found.values()}
+        memory = kernels.Memory(self._bytes(named) + JOBS_BYTES * len(named), device)
         with self._lock:
             number = next(number for number in range(len(self._numbers) + 1) if number not in self._numbers)
             nbytes = 0
             for names, found in sets.items():
                 if missing := [name for name in names if name not in found]:
                     raise DeltaError(f"{missing[0]} is missing beside {', '.join(found)}: compress all projections")
-                table = _table([found[name] for name in names], device, self._tables, names, number)
+                unpacked = [found[name].unpack() for name in names]
+                table = _table(unpacked, device, self._tables, names, number, memory)
                 nbytes += table.nbytes(number)
             self._numbers.add(number)
         prepared = PreparedDelta(number, nbytes)
@@ -95,12 +101,20 @@ class PackedKernel:
         numbers = tuple(BASE if place < 0 else tenants[place].number for place in rows.tolist())
         tokens = x.numel() // x.shape[-1]
         key = (numbers, tokens, x.device)
-        if self._last[0] != key:  # the same for all layers of a step
+        last = self._last  # the same for all layers of a step; other threads put theirs in its place meanwhile
+        if last[0] != key:
             each = [number for number in numbers for _ in range(tokens // len(numbers))]
-            self._last = (key, kernels.Routing.of(each, x.device))
+            self._last = last = (key, kernels.Routing.of(each, x.device))
         zeros = x.new_zeros(tokens, sum(table.outputs), dtype=_float32())
-        y = kernels.delta_linear(x.reshape(tokens, -1), zeros, self._last[1], table, inplace=True)
+        y = kernels.delta_linear(x.reshape(tokens, -1), zeros, last[1], table, inplace=True)
         return [part.reshape(*x.shape[:-1], -1).to(x.dtype) for part in y.split(table.outputs, dim=-1)]
+
+    def _bytes(self, layouts: dict[str, tuple[MatrixLayout, tuple[bool, ...]]]) -> int:
+        counts, names = Counter(layouts.values()), {layout: name for name, layout in reversed(layouts.items())}
+        return sum(
+            count * _table([_zeros(names[layout], *layout)], self._device, {}).nbytes()
+            for layout, count in counts.items()
+        )
 
     def _release(self, number: int, sets: Sequence[tuple[str, ...]]) -> None:
         with self._lock:
@@ -115,6 +129,7 @@ def _table(
     tables: "dict[tuple[str, ...], kernels.DeltaTable]",
     names: tuple[str, ...] = (),
     number: int = 0,
+    memory: "kernels.Memory | None" = None,
 ) -> "kernels.DeltaTable":
     """Add matrices with the same input to their table, made where it is missing, and return it."""
     from lib.kernels import delta as kernels
@@ -123,7 +138,7 @@ def _table(
     deltas = list(map(_kernel_delta, matrices))
     table = tables.setdefault(names, kernels.DeltaTable(inputs, outputs, device))
     try:
-        table.add(number, deltas)
+        table.add(number, deltas, memory)
     except (TypeError, ValueError) as error:
         raise DeltaError(f"{matrices[0].name}: {error}; or serve it without kernels, in plain torch") from error
     return table
@@ -133,25 +148,27 @@ def _kernel_delta(matrix: "CompressedMatrix") -> "kernels.PackedDelta":
     from lib.kernels import delta as kernels
 
     groups = tuple(
-        kernels.PackedGroup(_factor(group.U, matrix.name), _factor(group.V, matrix.name), group.singular_values)
-        for group in matrix.groups
+        kernels.PackedGroup(_factor(group.U), _factor(group.V), group.singular_values) for group in matrix.groups
     )
     return kernels.PackedDelta(*matrix.shape, groups)
 
 
-def _factor(factor: "Factor", name: str) -> "kernels.PackedMatrix":
+def _factor(factor: "Factor") -> "kernels.PackedMatrix | torch.Tensor":
     from lib.delta_come.factors import QuantisedMatrix
     from lib.kernels import delta as kernels
 
-    if not isinstance(factor, QuantisedMatrix) or len(factor.scales) != len(factor.codes):
-        kind = "scales that rows share" if isinstance(factor, QuantisedMatrix) else "a group of 16 bits"
-        raise DeltaError(f"{name} has {kind}, which the kernels leave out: serve it without kernels, in plain torch")
+    if not isinstance(factor, QuantisedMatrix):
+        return factor
     return kernels.PackedMatrix.pack(
         factor.codes, factor.bits, factor.scales, factor.zeros, factor.group_size, factor.permutation
     )
 
 
-def _zeros(layout: MatrixLayout, ordered: Sequence[bool]) -> "CompressedMatrix":
+def _layout(matrix: StoredMatrix | PackedMatrix) -> tuple[MatrixLayout, tuple[bool, ...]]:
+    return matrix.layout, tuple(order is not None for order in matrix.permutations)
+
+
+def _zeros(name: str, layout: MatrixLayout, ordered: Sequence[bool]) -> "CompressedMatrix":
     """Return a matrix of zeros of some sizes."""
     import torch
 
@@ -163,7 +180,7 @@ def _zeros(layout: MatrixLayout, ordered: Sequence[bool]) -> "CompressedMatrix":
     orders = tuple(
         torch.arange(factor.columns) if there else None for factor, there in zip(layout.factors, ordered, strict=True)
     )
-    return PackedMatrix("a matrix", layout, *parts, orders).unpack()
+    return PackedMatrix(name, layout, *parts, orders).unpack()
 
 
 def _float32() -> "torch.dtype":

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -125,9 +126,9 @@ def test_a_truncated_file_is_named(path, kept):
 
 
 def test_another_version_is_refused(path):
-    text = header_text(path).replace('"version":1', '"version":2')
+    text = header_text(path).replace('"version":2', '"version":1')
     save_file(load_file(path), path, metadata={"delta_come": text})
-    with pytest.raises(DeltaError, match="format version 2; this code reads version 1"):
+    with pytest.raises(DeltaError, match="format version 1; this code reads version 2"):
         load(path)
 
 
@@ -138,8 +139,10 @@ def test_another_kind_of_file_is_refused(path, metadata):
         load(path)
 
 
-def test_a_damaged_header_is_refused(path):
-    text = header_text(path).replace('"layouts"', '"outlays"')
+@pytest.mark.parametrize("change", [('"layouts"', '"outlays"'), ('"ratio":0.5', '"ratio":0.7'), ('"f1"', '"f3"')])
+def test_a_damaged_header_is_refused(path, change):
+    assert change[0] in header_text(path)
+    text = header_text(path).replace(*change)
     save_file(load_file(path), path, metadata={"delta_come": text})
     with pytest.raises(DeltaError, match=r"the header of .* is damaged"):
         load(path)
@@ -162,6 +165,46 @@ def test_tensors_that_do_not_fit_the_header_are_named(path, tensor, replacement,
         tensors[tensor] = replacement
     save_file(tensors, path, metadata={"delta_come": text})
     with pytest.raises(DeltaError, match=said):
+        load(path)
+
+
+def with_a_flipped_bit(path, tensor):
+    """Flip one bit in the middle of a tensor's bytes."""
+    data = bytearray(path.read_bytes())
+    length = int.from_bytes(data[:8], "little")
+    start, end = json.loads(data[8 : 8 + length])[tensor]["data_offsets"]
+    data[8 + length + (start + end) // 2] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("part", ["codes", "halves", "singular_values"])
+def test_a_flipped_bit_is_found_when_its_matrix_is_read(path, part):
+    with_a_flipped_bit(path, f"delta.{FIRST}.{part}")
+    with pytest.raises(
+        DeltaError, match=rf"a\.safetensors is damaged: delta\.{FIRST}\.{part} has the .* copy the file"
+    ):
+        load(path).matrix(FIRST)
+
+
+def test_a_flipped_bit_is_found_in_permutations_and_raw_tensors(path):
+    with_a_flipped_bit(path, "permutation.0")
+    with_a_flipped_bit(path, "raw.model.norm.weight")
+    with pytest.raises(DeltaError, match=r"permutation\.0 has the checksum"):
+        load(path).matrix(FIRST)
+    with pytest.raises(DeltaError, match=r"raw\.model\.norm\.weight has the checksum"):
+        load(path).raw("model.norm.weight")
+
+
+def test_a_flipped_bit_hurts_no_other_matrix_and_can_be_overlooked_on_demand(path):
+    with_a_flipped_bit(path, f"delta.{FIRST}.codes")
+    load(path).matrix(list(SHAPES)[1])
+    load(path, verify=False).matrix(FIRST)
+
+
+def test_a_tensor_without_a_checksum_is_refused(path):
+    text = header_text(path)
+    save_file(load_file(path) | {"raw.more": torch.zeros(2)}, path, metadata={"delta_come": text})
+    with pytest.raises(DeltaError, match=r"holds .* tensors, but its header has checksums of"):
         load(path)
 
 

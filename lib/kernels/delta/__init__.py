@@ -8,8 +8,9 @@ Importing this imports neither torch nor a compiler.
 """
 
 from lib.kernels.delta.linear import delta_linear
+from lib.kernels.delta.memory import Memory
 from lib.kernels.delta.packed import PackedDelta, PackedGroup, PackedMatrix
 from lib.kernels.delta.routing import Routing
 from lib.kernels.delta.table import DeltaTable
 
-__all__ = ["DeltaTable", "PackedDelta", "PackedGroup", "PackedMatrix", "Routing", "delta_linear"]
+__all__ = ["DeltaTable", "Memory", "PackedDelta", "PackedGroup", "PackedMatrix", "Routing", "delta_linear"]

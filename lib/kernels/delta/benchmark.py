@@ -8,6 +8,7 @@ What is timed is what comes on top of the base product, for all tenants of a ste
 * plain torch: dequantise U and V, multiply, tenant by tenant;
 * LoRA: factors of 16 bits and rank 128, two batched products (2·128·(m + n) bytes: equal at 4096 × 4096);
 * sign: `lib.kernels.sign_linear` a tenant, one bit a weight: the same bytes as the delta's codes;
+* base: the product with the weight that all share, beside which the above are added;
 * dense: a separate weight a tenant, which needs no base product: the floor of serving whole models.
 
 On a CPU the products take turns in one process, on a GPU each is a CUDA graph whose deltas exceed the L2 cache
@@ -34,7 +35,7 @@ SHAPES = ((4096, 4096), (11008, 4096), (4096, 11008))
 STEPS = ((1, 1), (1, 8), (4, 1), (16, 1), (16, 4), (50, 1), (50, 8))  # tenants, tokens each
 CPU_STEPS = ((1, 1), (1, 4), (4, 1), (4, 4))
 LORA_RANK = 128
-OURS, PLAIN = "delta", "plain torch"
+OURS, PLAIN, SHARED, SEPARATE = "delta", "plain torch", "base", "dense"
 
 Product = Callable[[int], object]
 
@@ -158,9 +159,10 @@ def _products(
     """Name, call with the number of the turn, and fewest bytes; one after another, so that each can free its own."""
     inputs, each = x.shape[1], len(x) // tenants
     activations = (x.numel() + 2 * len(x) * outputs) * x.element_size()  # the base product is read and written
-    for name, make in ((OURS, _delta), (PLAIN, _plain), ("LoRA", _lora), ("sign", _sign), ("dense", _dense)):
+    makers = {OURS: _delta, PLAIN: _plain, "LoRA": _lora, "sign": _sign, SHARED: _base, SEPARATE: _dense}
+    for name, make in makers.items():
         product, size = make(x, outputs, inputs, tenants, each, plan, copies_of)
-        yield name, product, tenants * size + activations
+        yield name, product, (1 if name == SHARED else tenants) * size + activations
 
 
 def _delta(
@@ -229,6 +231,14 @@ def _sign(
             into += sign_linear(part, words[i % turns * tenants + tenant], g, h)
 
     return product, size
+
+
+def _base(
+    x: "torch.Tensor", outputs: int, inputs: int, tenants: int, each: int, plan: tuple, copies_of: Callable
+) -> tuple[Product, int]:
+    size = outputs * inputs * x.element_size()
+    weights = [x.new_ones(outputs, inputs) for _ in range(max(1, min(copies_of(size), 8)))]
+    return lambda i: x @ weights[i % len(weights)].T, size
 
 
 def _dense(

@@ -14,6 +14,7 @@ from lib.kernels.sign_matmul_cpu import WORK_A_THREAD, groups_of, host
 if TYPE_CHECKING:
     import torch
 
+    from lib.kernels.delta.memory import Memory
     from lib.kernels.delta.slab import Slab
     from lib.kernels.llvm import Compiled
     from lib.kernels.sign_matmul_cpu_code import Processor
@@ -22,17 +23,21 @@ MOST_ROWS = 4  # rows of x beyond which doing more at a time is no faster
 
 # What a record of a tenant holds (`table.DeltaTable.records`, the same row for all slices): address of the numbers
 # below, as one int64 array, and its length.
-HEADER = ("v_jobs", "u_jobs", "combine_jobs", "count", "v_width", "r_width", "orders", "order_count", "bits")
+HEADER = (
+    "v_jobs", "u_jobs", "combine_jobs", "count", "v_width", "r_width", "orders", "order_count", "bits", "zeros",
+    "zero_count",
+)  # fmt: skip
+ZEROS = 5  # of a group whose ranks have zeros: its slice, where it starts in r, digits a code, ranks, their address
 
 
-def jobs(built: "Sequence[Slab]") -> "tuple[list[torch.Tensor], torch.Tensor]":
-    """Return what a tenant's slabs are to the machine code: tensors to keep, and the rows of its record."""
+def jobs(built: "Sequence[Slab]", memory: "Memory") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return what a tenant's slabs are to the machine code: numbers to keep beside them, and the rows of its record."""
     import torch
 
-    v_jobs, u_jobs, combine, orders = [], [], [], []
+    v_jobs, u_jobs, combine, orders, zeros = [], [], [], [], []
     v_width = r_width = y_width = bits = 0
     padded_inputs = -(-built[0].inputs // 32) * 32
-    for slab in built:
+    for number, slab in enumerate(built):
         for shape, part in zip(slab.groups, slab.parts, strict=True):
             (v_blocks, v_columns), (u_blocks, u_columns) = (part[name].shape[:2] for name in ("v_words", "u_words"))
             order = _order_number(slab.orders[shape.v_order], orders)
@@ -62,19 +67,23 @@ def jobs(built: "Sequence[Slab]") -> "tuple[list[torch.Tensor], torch.Tensor]":
                     2**shape.bits - 1,
                 ]
             )
+            if "rank_zeros" in part:
+                zeros.append([number, r_width, shape.bits, shape.ranks, part["rank_zeros"].data_ptr()])
             combine.append([shape.ranks, shape.bits, part["factors"].data_ptr(), v_width * 4, r_width * 4])
             v_width, r_width = v_width + v_blocks * LANES, r_width + u_columns * 32
             bits += 32 * (part["v_words"].numel() + part["u_words"].numel())
         y_width += -(-slab.outputs // LANES) * LANES
     places = [0 if order is None else order.data_ptr() for order in orders]
-    kept = [torch.tensor(each, dtype=torch.int64) for each in (v_jobs, u_jobs, combine, places)]
-    header = torch.tensor(
-        [*(each.data_ptr() for each in kept[:3]), len(v_jobs), v_width, r_width, kept[3].data_ptr(), len(orders), bits]
-    )
+    tables = [[each for row in rows for each in row] for rows in (v_jobs, u_jobs, combine, [places], zeros)]
+    starts = [len(HEADER) + sum(map(len, tables[:number])) for number in range(len(tables))]
+    numbers = memory.take(8 * (len(HEADER) + sum(map(len, tables)))).view(torch.int64)
+    *listed, orders_at, zeros_at = (numbers.data_ptr() + 8 * start for start in starts)
+    header = [*listed, len(v_jobs), v_width, r_width, orders_at, len(orders), bits, zeros_at, len(zeros)]
+    numbers[:] = torch.tensor([*header, *(each for table in tables for each in table)], dtype=torch.int64)
     rows = torch.zeros(len(built), 3, dtype=torch.int64)
-    rows[:, 0], rows[:, 1] = header.data_ptr(), len(header)
+    rows[:, 0], rows[:, 1] = numbers.data_ptr(), len(HEADER)
     rows[:, 2] = torch.tensor([slab.outputs for slab in built])
-    return [*kept, header, *(order for order in orders if order is not None)], rows
+    return numbers, rows
 
 
 def add_delta_cpu(
@@ -124,10 +133,21 @@ def _product(
     threads = max(1, min(threads, count * header["bits"] // WORK_A_THREAD))
     _run(gathered, v, header["v_jobs"], header["count"], threads, processor)
     pool.run(_combine(), (*_rows(v), *_rows(r), header["combine_jobs"], header["count"], count), 1)
+    _take_zeros(r, y.split(widths, 1), _numbers(header["zeros"], header["zero_count"] * ZEROS))
     _run(r, y, header["u_jobs"], header["count"], threads, processor)
     if widths == outputs:
         return y
     return torch.cat([part[:, :real] for part, real in zip(y.split(widths, 1), outputs, strict=True)], 1)
+
+
+def _take_zeros(r: "torch.Tensor", slices: "Sequence[torch.Tensor]", zeros: list[int]) -> None:
+    """Take the sum of zero·r over the ranks off every output of a slice, for groups whose zeros are the ranks'."""
+    import torch
+
+    for place in range(0, len(zeros), ZEROS):
+        number, start, digits, ranks, address = zeros[place : place + ZEROS]
+        mine = r[:, start : start + ranks * digits : digits]
+        slices[number].sub_((mine @ torch.from_numpy(_array(address, ranks, "float32")))[:, None])
 
 
 def _run(x: "torch.Tensor", y: "torch.Tensor", jobs: int, count: int, threads: int, processor: "Processor") -> None:

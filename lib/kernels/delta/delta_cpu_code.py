@@ -75,7 +75,7 @@ class _Product(signs._SignMatmul):
     def __init__(self, processor: signs.Processor, rows: int) -> None:
         Writer.__init__(self, "delta_product", PRODUCT_ARGUMENTS)
         self.processor, self.rows = processor, rows
-        self.slice_words = max(processor.slice_words // rows, 8)
+        self.slice_words = max(processor.slice_words // rows // PIECE * PIECE, 8)  # no piece in two slices
         self.units, self.unit_bytes = 16 // processor.lanes, 4 * processor.lanes
         self.table_bytes = 4 << processor.bits
         self.word_bytes = 32 // processor.bits * self.table_bytes

@@ -127,8 +127,9 @@ def shrink_kernel(
     """r' of one granule (32 directions) for one tile of tokens. Grid (granules, slices, tiles); a warp takes a chunk.
 
     xs and x_sums as `gather_kernel` leaves them; rs [tiles, slices, granules, R_PARTS · TOKENS, 32] bf16; r_sums
-    [tiles, slices, granules, 2, R_PARTS · TOKENS] fp32: Σ offset·r' and Σ r over the granule. `words` to `floats` are
-    the anchor as int16, fp16, uint8, int32 and fp32.
+    [tiles, slices, granules, 2, R_PARTS · TOKENS] fp32: Σ offset·r' + Σ zero·r (the zeros of ranks) and Σ r over the
+    granule. A granule's factors are 32 factors and 32 zeros. `words` to `floats` are the anchor as int16, fp16, uint8,
+    int32 and fp32.
     """
     granule, slice_, tile = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     tenant = tl.load(tile_tenants + tile).to(tl.int64)
@@ -142,7 +143,8 @@ def shrink_kernel(
     digits = info & 0xFF
     v_words = words + tl.load(record) * 8
     v_scales, v_zeros = halves + tl.load(record + 1) * 8, bytes_ + tl.load(record + 2) * 16
-    factor = tl.load(floats + tl.load(record + 6) * 4 + granule * 32 + tl.arange(0, 32))
+    factors = floats + tl.load(record + 6) * 4 + granule * 64 + tl.arange(0, 32)
+    factor, rank_zero = tl.load(factors), tl.load(factors + 32)
     column, k, row = tl.arange(0, COLUMNS), tl.arange(0, 128), tl.arange(0, 32)
     token = tl.load(tile_tokens + tile * TOKENS + column % TOKENS)
     x_block = (tile * order_count + (info >> 8)).to(tl.int64) * chunks
@@ -179,6 +181,8 @@ def shrink_kernel(
         r = _spread(r, 2, TOKENS)
     if digits == 4:
         r = _spread(r, 4, TOKENS)
+    if digits == 8:
+        r = _spread(r, 8, TOKENS)
     digit = row % digits
     left = r * tl.exp2(2.0 * digit.to(tl.float32))[:, None]
     out = ((tile * slices + slice_) * granules_a_slice + granule).to(tl.int64) * (R_PARTS * TOKENS)
@@ -188,7 +192,7 @@ def shrink_kernel(
         value = rounded.to(tl.float32)
         into = part * TOKENS + slot
         tl.store(rs + (out + into[None, :]) * 32 + row[:, None], rounded)
-        tl.store(r_sums + out * 2 + into, tl.sum(value * _offset(row)[:, None], 0))
+        tl.store(r_sums + out * 2 + into, tl.sum(value * (_offset(row) + rank_zero)[:, None], 0))
         tl.store(r_sums + out * 2 + R_PARTS * TOKENS + into, tl.sum(tl.where(digit[:, None] == 0, value, 0.0), 0))
         left -= value
 

@@ -1,13 +1,15 @@
 """Where a code lies in memory on the GPU and on the CPU: low-rank factors as rows and columns of short digits.
 
-A code of b bits is written in digits: base 4 on a GPU (1, 2 or 4 digits), base 2 on a CPU (b digits). Digit j of rank ρ
-becomes a direction of its own, κ = ρ·P + j with P digits a code: a row of V and a column of U. So each kernel knows one
-width only, every mix of widths is the same loop, and what a width costs is what it weighs:
+A code of b bits is written in digits: base 4 on a GPU (1, 2, 4 or 8 digits), base 2 on a CPU (b digits). Digit j of
+rank ρ becomes a direction of its own, κ = ρ·P + j with P digits a code: a row of V and a column of U. So each kernel
+knows one width only, every mix of widths is the same loop, and what a width costs is what it weighs:
 
     v[κ] = Σ_k digit_V[κ, k] x[k]      r[ρ] = s[ρ] Σ_j baseʲ v[ρP + j]      r'[κ] = baseʲ r[ρ]
     y[m] = Σ_κ digit_U[m, κ] r'[κ]
 
-Scales and zeros go with digit rows of V (the zero with digit 0 alone) and with 128 directions of U of one group.
+Scales and zeros go with digit rows of V (the zero with one digit alone) and with 128 directions of U of one group. A
+scale and zero that all rows of U share are the rank's: s[ρ] takes the scale, and Σ_ρ zero[ρ] r[ρ] is taken off y. fp16
+factors become codes of 16 bits (`fixed_point.py`).
 
 * GPU, words int16 in blocks of 512 bytes, 16 bytes a thread of a warp; eight 2-bit fields a word, and field f of all
   the words is the 16×16 operand of one tensor-core instruction, in the registers where the instruction wants it.
@@ -34,25 +36,25 @@ def digits_a_code(bits: int, layout: str) -> int:
     """Return P, the digits of a code in a layout."""
     if layout == "cpu":
         return bits
-    return {1: 1, 2: 1, 3: 2, 4: 2}.get(bits, 4)
+    return {1: 1, 2: 1, 3: 2, 4: 2, 16: 8}.get(bits, 4)
 
 
 def split_digits(codes: "torch.Tensor", bits: int, layout: str) -> "torch.Tensor":
-    """Return the digits uint8 [rows, columns, P] of codes uint8 [rows, columns], the lowest first."""
+    """Return the digits uint8 [rows, columns, P] of codes [rows, columns] of any integer type, the lowest first."""
     import torch
 
     width, count = _width(layout), digits_a_code(bits, layout)
-    shifts = torch.arange(0, width * count, width, dtype=torch.uint8, device=codes.device)
-    return (codes[:, :, None] >> shifts) & (2**width - 1)
+    shifts = torch.arange(0, width * count, width, dtype=codes.dtype, device=codes.device)
+    return ((codes[:, :, None] >> shifts) & (2**width - 1)).to(torch.uint8)
 
 
 def join_digits(digits: "torch.Tensor", layout: str) -> "torch.Tensor":
-    """Return the codes uint8 [rows, columns] of digits [rows, columns, P]."""
+    """Return the codes [rows, columns] of digits [rows, columns, P]: uint8, or int32 where they have 16 bits."""
     import torch
 
-    width = _width(layout)
-    shifts = torch.arange(0, width * digits.shape[2], width, dtype=torch.uint8, device=digits.device)
-    return (digits << shifts).sum(2, dtype=torch.uint8)
+    width, dtype = _width(layout), torch.uint8 if _width(layout) * digits.shape[2] <= 8 else torch.int32
+    shifts = torch.arange(0, width * digits.shape[2], width, dtype=dtype, device=digits.device)
+    return (digits.to(dtype) << shifts).sum(2, dtype=dtype)
 
 
 def pad(matrix: "torch.Tensor", rows: int, columns: int) -> "torch.Tensor":
@@ -116,7 +118,8 @@ def cpu_bits(words: "torch.Tensor") -> "torch.Tensor":
     """Return bits uint8 [rows, columns] of `cpu_words`."""
     import torch
 
-    packed = words.transpose(1, 2).flatten(0, 1).contiguous().view(torch.uint8)
+    # A clone, as what has one column counts as contiguous whatever its stride.
+    packed = words.transpose(1, 2).flatten(0, 1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
     return ((packed[:, :, None] >> torch.arange(8, dtype=torch.uint8)) & 1).flatten(1)
 
 

@@ -8,6 +8,8 @@ into planes whose widths are powers of two, the widest first and in the lowest b
 width w is int32 [rows, ceil(columns·w / 32)], the first column in the lowest bits. A word may be negative: bit 31 is
 data. `permutation` says in which order the columns run: column j of the codes belongs to column permutation[j] of the
 matrix (GPTQ's act-order).
+
+Two other forms are taken: a U whose rows share their scales, and fp16 factors as they are (16 bits).
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+    Factor = "PackedMatrix | torch.Tensor"
 
 GROUP = 128  # columns a scale, in every layout of the kernels
 
@@ -27,9 +31,9 @@ class PackedMatrix:
         planes: The codes, int32 [rows, ceil(columns · w / 32)] for each width w.
         bits: Bits of a code, 1 to 8.
         columns: Columns.
-        scales: fp16 [rows, groups].
-        zeros: uint8 [rows, groups].
-        group_size: Columns a scale: a multiple of 128, or at least `columns`.
+        scales: fp16 [rows, groups]; of a U also [1, groups], which all rows share.
+        zeros: uint8, shaped as the scales.
+        group_size: Columns a scale: a multiple of 128, or at least `columns`; any number where rows share scales.
         permutation: int32 [columns]; None: natural order.
     """
 
@@ -57,7 +61,12 @@ class PackedMatrix:
     @property
     def rows(self) -> int:
         """Rows."""
-        return self.scales.shape[0]
+        return self.planes[0].shape[0]
+
+    @property
+    def shared(self) -> bool:
+        """Whether all rows share their scales."""
+        return len(self.scales) == 1 and (self.rows > 1 or self.group_size < min(GROUP, self.columns))
 
     def codes(self) -> "torch.Tensor":
         """Return the codes, uint8 [rows, columns], in the order of `permutation`."""
@@ -88,14 +97,16 @@ class PackedMatrix:
         import torch
 
         groups = -(-self.columns // self.group_size)
-        wanted = [(plane, f"plane {i}", torch.int32, words) for i, (plane, words) in enumerate(self._plane_words())]
-        wanted += [(self.scales, "scales", torch.float16, groups), (self.zeros, "zeros", torch.uint8, groups)]
-        for tensor, part, dtype, columns in wanted:
+        grid = (1 if self.shared else self.rows, groups)
+        words = enumerate(self._plane_words())
+        wanted = [(plane, f"plane {i}", torch.int32, (self.rows, columns)) for i, (plane, columns) in words]
+        wanted += [(self.scales, "scales", torch.float16, grid), (self.zeros, "zeros", torch.uint8, grid)]
+        for tensor, part, dtype, shape in wanted:
             if tensor.dtype != dtype:
                 raise TypeError(f"{name}: {part} is {tensor.dtype}, expected {dtype}")
-            if tuple(tensor.shape) != (self.rows, columns):
-                raise ValueError(f"{name}: {part} has the shape {list(tensor.shape)}, expected {[self.rows, columns]}")
-        if self.group_size % GROUP and self.group_size < self.columns:
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"{name}: {part} has the shape {list(tensor.shape)}, expected {list(shape)}")
+        if self.group_size % GROUP and self.group_size < self.columns and not self.shared:
             raise ValueError(
                 f"{name}: groups of {self.group_size} columns; the kernels take multiples of {GROUP} or one group a "
                 "row: compress with group_size=128"
@@ -115,19 +126,45 @@ class PackedGroup:
     """The singular directions of one width.
 
     Attributes:
-        u: U [m, r].
+        u: U [m, r]; packed, or as v an fp16 tensor.
         v: Vᵀ [r, n].
         singular_values: s [r], any floating type.
     """
 
-    u: PackedMatrix
-    v: PackedMatrix
+    u: "Factor"
+    v: "Factor"
     singular_values: "torch.Tensor"
 
     @property
     def ranks(self) -> int:
         """Number of directions."""
-        return self.v.rows
+        return len(self.singular_values)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code; 16: fp16 values."""
+        return self.v.bits if isinstance(self.v, PackedMatrix) else 16
+
+    def check(self, name: str, outputs: int, inputs: int) -> None:
+        """Raise what is wrong with it: see `PackedMatrix.check`."""
+        import torch
+
+        kinds = [isinstance(factor, PackedMatrix) and factor.bits for factor in (self.u, self.v)]
+        if kinds[0] != kinds[1]:
+            given = ["fp16 values" if not bits else f"{bits} bits" for bits in kinds]
+            raise ValueError(f"{name}: U has {given[0]} and V {given[1]}; expected the same")
+        for part, factor, shape in (("U", self.u, (outputs, self.ranks)), ("V", self.v, (self.ranks, inputs))):
+            if isinstance(factor, PackedMatrix):
+                factor.check(f"{name}, {part}")
+                found = (factor.rows, factor.columns)
+                if part == "V" and factor.shared:
+                    raise ValueError(f"{name}, V: rows share their scales; the kernels take that of U alone")
+            elif factor.dtype != torch.float16:
+                raise TypeError(f"{name}, {part} is {factor.dtype}; what is not packed is torch.float16")
+            else:
+                found = tuple(factor.shape)
+            if found != shape:
+                raise ValueError(f"{name}, {part} is {found[0]} × {found[1]}, expected {shape}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +182,7 @@ class PackedDelta:
         total = torch.zeros(self.outputs, self.inputs)
         for group in self.groups:
             total = total.to(group.singular_values.device)
-            total += (group.u.values() * group.singular_values.float()) @ group.v.values()
+            total += (values(group.u) * group.singular_values.float()) @ values(group.v)
         return total
 
     @property
@@ -156,15 +193,12 @@ class PackedDelta:
     def check(self) -> None:
         """Raise what is wrong with it: see `PackedMatrix.check`."""
         for number, group in enumerate(self.groups):
-            for name, matrix, shape in (
-                ("U", group.u, (self.outputs, group.ranks)),
-                ("V", group.v, (len(group.singular_values), self.inputs)),
-            ):
-                matrix.check(f"group {number}, {name}")
-                if (matrix.rows, matrix.columns) != shape:
-                    raise ValueError(f"group {number}, {name} is {matrix.rows} × {matrix.columns}, expected {shape}")
-            if group.u.bits != group.v.bits:
-                raise ValueError(f"group {number}: U has {group.u.bits} bits and V {group.v.bits}; expected the same")
+            group.check(f"group {number}", self.outputs, self.inputs)
+
+
+def values(factor: "Factor") -> "torch.Tensor":
+    """Return a factor's values in natural order, float32 [rows, columns]."""
+    return factor.values() if isinstance(factor, PackedMatrix) else factor.float()
 
 
 def plane_widths(bits: int) -> tuple[int, ...]:
@@ -178,7 +212,7 @@ def plane_widths(bits: int) -> tuple[int, ...]:
     """
     if not 1 <= bits <= 8:
         raise ValueError(
-            f"codes have 1 to 8 bits, got {bits}; factors of 16 bits are no codes: multiply by them densely"
+            f"codes have 1 to 8 bits, got {bits}; factors of 16 bits are no codes: give them as fp16 tensors"
         )
     return tuple(width for width in (8, 4, 2, 1) if bits & width)
 

@@ -5,11 +5,14 @@ sees one matrix; on a CPU each group is a part of its own. Ranks are put in the 
 ranks means nothing), inputs stay in the order of V's, which the kernels gather.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lib.kernels.delta import grids
 from lib.kernels.delta import layout as digits
-from lib.kernels.delta.packed import GROUP, PackedDelta, PackedGroup, PackedMatrix
+from lib.kernels.delta.memory import Memory, Place, in_one_piece, view
+from lib.kernels.delta.packed import GROUP, PackedDelta, PackedGroup
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +32,7 @@ class GroupShape:
     dtype: "torch.dtype"
     u_order: "torch.Tensor | None"
     v_order: int
+    rank_scales: "torch.Tensor | None" = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Slab:
         outputs: m.
         inputs: n.
         groups: Shape by group.
-        parts: Tensors by name (`TENSORS`); one part on a GPU, one a group on a CPU, none for a delta of zero.
+        memory: uint8, all tensors in one piece: thousands of small ones would cost a third more than they hold.
+        places: Of the tensors of each part; one part on a GPU, one a group on a CPU, none for a delta of zero.
         orders: Distinct permutations of the inputs, int32 [n], or None for the natural order.
     """
 
@@ -48,17 +53,20 @@ class Slab:
     outputs: int
     inputs: int
     groups: tuple[GroupShape, ...]
-    parts: "tuple[dict[str, torch.Tensor], ...]"
+    memory: "torch.Tensor"
+    places: tuple[tuple[Place, ...], ...]
     orders: "tuple[torch.Tensor | None, ...]"
+
+    @property
+    def parts(self) -> "tuple[dict[str, torch.Tensor], ...]":
+        """The tensors of each part by name (`TENSORS`), as views of the memory."""
+        return tuple({place.name: view(self.memory, place) for place in places} for places in self.places)
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes, padding and permutations counted."""
-        orders = [*self.orders, *(shape.u_order for shape in self.groups)]
-        kept = [tensor for part in self.parts for tensor in part.values()] + [
-            each for each in orders if each is not None
-        ]
-        return sum(tensor.nbytes for tensor in kept)
+        beside = [*self.orders, *(each for shape in self.groups for each in (shape.u_order, shape.rank_scales))]
+        return self.memory.nbytes + sum(each.nbytes for each in beside if each is not None)
 
     def granules(self, group: int) -> int:
         """Granules of 32 directions that a group takes on a GPU."""
@@ -66,11 +74,11 @@ class Slab:
         return -(-shape.ranks * digits.digits_a_code(shape.bits, "gpu") // digits.GRANULE)
 
 
-def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab:
-    """Return a delta in the layout "gpu" or "cpu", on `device`.
+def build(delta: PackedDelta, layout: str, device: "torch.device | str", memory: Memory | None = None) -> Slab:
+    """Return a delta in the layout "gpu" or "cpu", on `device`, in a part of `memory` where that is given.
 
     Raises:
-        TypeError, ValueError: See `PackedMatrix.check`.
+        TypeError, ValueError: See `PackedDelta.check`.
     """
     import torch
 
@@ -78,23 +86,44 @@ def build(delta: PackedDelta, layout: str, device: "torch.device | str") -> Slab
     orders: list[torch.Tensor | None] = []
     shapes, parts = [], []
     for group in delta.groups:
+        part, rank_scales = _part(group, layout)
+        u_order, v_order = (getattr(factor, "permutation", None) for factor in (group.u, group.v))
+        sizes = (getattr(factor, "group_size", GROUP) for factor in (group.u, group.v))
         shapes.append(
-            GroupShape(
-                group.u.bits, group.ranks, group.u.group_size, group.v.group_size, group.singular_values.dtype,
-                None if group.u.permutation is None else group.u.permutation.int().to(device),
-                _number_of(group.v.permutation, orders, device),
+            _shape(
+                group.bits, group.ranks, *sizes, group.singular_values.dtype,
+                None if u_order is None else u_order.int().to(device),
+                _number_of(v_order, orders, device),
+                None if rank_scales is None else rank_scales.to(device),
             )
         )  # fmt: skip
-        parts.append({name: tensor.to(device) for name, tensor in _part(group, layout).items()})
+        parts.append({name: tensor.to(device) for name, tensor in part.items()})
     if layout == "gpu" and len(parts) > 1:
         parts = [
             {name: torch.cat([p[name] for p in parts], JOINED_ALONG.get(name, 0)).contiguous() for name in TENSORS}
         ]
-    return Slab(layout, delta.outputs, delta.inputs, tuple(shapes), tuple(parts), tuple(orders))
+    return Slab(
+        layout,
+        delta.outputs,
+        delta.inputs,
+        tuple(shapes),
+        *in_one_piece(parts, memory or Memory(0, device)),
+        tuple(orders),
+    )
+
+
+def _shape(*fields: object) -> GroupShape:
+    """A shape; of equal ones without tensors the first."""
+    return _one_shape(*fields) if fields[5] is None and fields[7] is None else GroupShape(*fields)
+
+
+@functools.lru_cache(maxsize=4096)
+def _one_shape(*fields: object) -> GroupShape:
+    return GroupShape(*fields)
 
 
 def restore(slab: Slab) -> PackedDelta:
-    """Return the canonical form of what `build` was given."""
+    """Return the canonical form of what `build` was given; fp16 factors to the 15 bits that are left of them."""
     groups = []
     for number, shape in enumerate(slab.groups):
         part = _cut(slab, number) if slab.layout == "gpu" else slab.parts[number]
@@ -117,35 +146,45 @@ def _number_of(
     return len(orders) - 1
 
 
-def _part(group: PackedGroup, layout: str) -> "dict[str, torch.Tensor]":
+def _part(group: PackedGroup, layout: str) -> "tuple[dict[str, torch.Tensor], torch.Tensor | None]":
+    """The tensors of one group, and the scales of its ranks if it has any."""
     import torch
 
-    u, v, bits = group.u, group.v, group.u.bits
+    bits = group.bits
     base, count = (2, bits) if layout == "cpu" else (4, digits.digits_a_code(bits, layout))
-    ranks = slice(None) if u.permutation is None else u.permutation.long()
-    v_digits = digits.split_digits(v.codes()[ranks], bits, layout).transpose(1, 2).flatten(0, 1)
-    u_digits = digits.split_digits(u.codes(), bits, layout).flatten(1)
-    power = torch.tensor([float(base) ** j for j in range(count)], device=v.scales.device)
-    first = (power == 1).to(torch.uint8)  # the zero goes with the lowest digit of V
-    row_scales, row_zeros = (_by_chunk(each[ranks], v, 1) for each in (v.scales, v.zeros))
+    made = grids.of_group(group, base ** (count - 1))
+    v_digits = digits.split_digits(made.v_codes, bits, layout).transpose(1, 2).flatten(0, 1)
+    u_digits = digits.split_digits(made.u_codes, bits, layout).flatten(1)
+    power = torch.tensor([float(base) ** j for j in range(count)], device=made.v_scales.device)
+    lowest = (power == 1).to(torch.uint8)
+    with_zero = lowest if bits < 16 else lowest.flip(0)
+    inputs = made.v_codes.shape[1]
+    row_scales, row_zeros = (_by_chunk(each, inputs, made.v_group_size, 1) for each in (made.v_scales, made.v_zeros))
     rows = {
         "v_scales": row_scales.repeat_interleave(count, 0),
-        "v_zeros": (row_zeros[:, None, :] * first[None, :, None]).flatten(0, 1),
-        "factors": (group.singular_values.float()[ranks][:, None] * power).flatten()[:, None],
+        "v_zeros": (row_zeros[:, None, :] * with_zero[None, :, None]).flatten(0, 1),
+        "factors": (made.singular_values[:, None] * power).flatten()[:, None],
     }
+    if layout == "gpu":  # of every direction, what is taken off y beside its factor: the rank's zero, with one digit
+        zeros = torch.zeros_like(made.singular_values) if made.rank_zeros is None else made.rank_zeros
+        rows["factors"] = torch.cat([rows["factors"], (zeros[:, None] * lowest).flatten()[:, None]], 1)
     digits_a_scale = count if layout == "gpu" else 1  # a chunk is 128 directions on a GPU, 128 ranks on a CPU
     columns = {
-        name: _by_chunk(each, u, digits_a_scale) for name, each in (("u_scales", u.scales), ("u_zeros", u.zeros))
+        name: _by_chunk(each, group.ranks, made.u_group_size, digits_a_scale)
+        for name, each in (("u_scales", made.u_scales), ("u_zeros", made.u_zeros))
     }
-    return (_gpu_part if layout == "gpu" else _cpu_part)(v_digits, u_digits, rows, columns)
+    part = (_gpu_part if layout == "gpu" else _cpu_part)(v_digits, u_digits, rows, columns)
+    if layout == "cpu" and made.rank_zeros is not None:
+        part["rank_zeros"] = made.rank_zeros
+    return part, made.rank_scales
 
 
-def _by_chunk(values: "torch.Tensor", matrix: PackedMatrix, digits_a_code: int) -> "torch.Tensor":
+def _by_chunk(values: "torch.Tensor", columns: int, group_size: int, digits_a_code: int) -> "torch.Tensor":
     """Scales or zeros [rows, groups] as [rows, chunks], chunks of 128 directions of `digits_a_code` a column."""
     import torch
 
-    chunk = torch.arange(-(-matrix.columns * digits_a_code // GROUP), device=values.device)
-    return values[:, chunk * GROUP // digits_a_code // matrix.group_size]
+    chunk = torch.arange(-(-columns * digits_a_code // GROUP), device=values.device)
+    return values[:, chunk * GROUP // digits_a_code // group_size]
 
 
 def _gpu_part(
@@ -195,8 +234,6 @@ def _cut(slab: Slab, number: int) -> "dict[str, torch.Tensor]":
 
 
 def _group(part: "dict[str, torch.Tensor]", shape: GroupShape, slab: Slab) -> PackedGroup:
-    import torch
-
     layout, bits, m, n = slab.layout, shape.bits, slab.outputs, slab.inputs
     count = digits.digits_a_code(bits, layout)
     to_v, to_u = (digits.gpu_v_digits, digits.gpu_u_digits) if layout == "gpu" else (digits.cpu_bits,) * 2
@@ -208,22 +245,25 @@ def _group(part: "dict[str, torch.Tensor]", shape: GroupShape, slab: Slab) -> Pa
         name: by_row(part[name]).transpose(1, 2).flatten(0, 1)[:directions:count] for name in ("v_scales", "v_zeros")
     }
     columns = {name: by_row(part[name]).transpose(1, 2).flatten(0, 1)[:m] for name in ("u_scales", "u_zeros")}
-    sigma = part["factors"].flatten()[:directions:count]
-    back = slice(None) if shape.u_order is None else torch.argsort(shape.u_order)
-    v_codes = digits.join_digits(v_digits, layout)[back]
-    v_scales, v_zeros = (_by_group(rows[name][back], shape.v_group_size, n, 1) for name in ("v_scales", "v_zeros"))
-    a_scale = count if layout == "gpu" else 1
-    u_scales, u_zeros = (
-        _by_group(columns[name], shape.u_group_size, shape.ranks, a_scale) for name in ("u_scales", "u_zeros")
+    sigma = part["factors"][:, 0].flatten()[:directions:count]
+    u_size, a_scale = (shape.u_group_size if shape.rank_scales is None else GROUP), (count if layout == "gpu" else 1)
+    zeros = None
+    if shape.rank_scales is not None:
+        zeros = part["factors"][:, 1].flatten()[:directions:count] if layout == "gpu" else part["rank_zeros"]
+    made = grids.Grids(
+        bits,
+        digits.join_digits(v_digits, layout),
+        *(_by_group(rows[name], shape.v_group_size, n, 1) for name in ("v_scales", "v_zeros")),
+        shape.v_group_size,
+        digits.join_digits(u_digits, layout),
+        *(_by_group(columns[name], u_size, shape.ranks, a_scale) for name in ("u_scales", "u_zeros")),
+        u_size,
+        sigma,
+        shape.rank_scales,
+        zeros,
     )
-    v_order = slab.orders[shape.v_order]
-    return PackedGroup(
-        PackedMatrix.pack(
-            digits.join_digits(u_digits, layout), bits, u_scales, u_zeros, shape.u_group_size, shape.u_order
-        ),
-        PackedMatrix.pack(v_codes, bits, v_scales, v_zeros, shape.v_group_size, v_order),
-        sigma[back].to(shape.dtype),
-    )
+    form = (shape.u_group_size, shape.u_order, slab.orders[shape.v_order], shape.dtype)
+    return grids.to_group(made, form)
 
 
 def _by_group(values: "torch.Tensor", group_size: int, columns: int, digits_a_code: int) -> "torch.Tensor":

@@ -44,8 +44,10 @@ def delta_linear(
 
 
 def _product(x: "torch.Tensor", delta: "PackedDelta", dtype: "torch.dtype") -> "torch.Tensor":
+    from lib.kernels.delta.packed import values
+
     y = x.new_zeros(len(x), delta.outputs)
     for group in delta.groups:
-        u, v = (matrix.values().to(x.device, dtype) for matrix in (group.u, group.v))
+        u, v = (values(factor).to(x.device, dtype) for factor in (group.u, group.v))
         y += (x @ v.T * group.singular_values.to(x.device, dtype)) @ u.T
     return y

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib.kernels.delta import slab as slabs
+from lib.kernels.delta.memory import Memory
 from lib.kernels.delta.packed import PackedDelta
 from lib.kernels.layout import interpreted
 
@@ -56,8 +57,12 @@ class DeltaTable:
         self._slabs: dict[int, tuple[slabs.Slab, ...]] = {}
         self._kept: dict[int, list[torch.Tensor]] = {}
 
-    def add(self, tenant: int, deltas: "PackedDelta | Sequence[PackedDelta | None] | None") -> None:
+    def add(
+        self, tenant: int, deltas: "PackedDelta | Sequence[PackedDelta | None] | None", memory: Memory | None = None
+    ) -> None:
         """Take a tenant's deltas in, one a projection in the table's order; None: zero. Replaces what is there.
+
+        They are kept in parts of `memory`, where that is given: one piece for all tables is less than many.
 
         Raises:
             TypeError, ValueError: The tenant is no index, or a delta does not fit its projection.
@@ -69,7 +74,8 @@ class DeltaTable:
         if len(listed) != len(self.outputs):
             raise ValueError(f"{len(listed)} deltas for {len(self.outputs)} fused projections; give one each, or None")
         built = tuple(
-            slabs.build(self._fitting(delta, number), self.layout, self.device) for number, delta in enumerate(listed)
+            slabs.build(self._fitting(delta, number), self.layout, self.device, memory)
+            for number, delta in enumerate(listed)
         )
         self._grow(tenant + 1)
         self._slabs[tenant] = built
@@ -78,8 +84,8 @@ class DeltaTable:
         else:
             from lib.kernels.delta.delta_cpu import jobs  # needs the compiler, which a GPU does not
 
-            self._kept[tenant], rows = jobs(built)
-            self.records[tenant] = rows
+            numbers, self.records[tenant] = jobs(built, memory or Memory(0))
+            self._kept[tenant] = [numbers]
 
     def drop(self, tenant: int) -> None:
         """Forget a tenant; its memory is free as soon as no step that uses it runs.

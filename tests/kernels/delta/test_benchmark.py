@@ -4,7 +4,7 @@ import pytest
 
 from lib.kernels.delta import benchmark
 
-PRODUCTS = ["delta", "plain torch", "LoRA", "sign", "dense"]
+PRODUCTS = ["delta", "plain torch", "LoRA", "sign", "base", "dense"]
 
 
 def test_the_plan_spends_a_sixteenth_of_the_weights_bits():
@@ -19,7 +19,7 @@ def test_every_product_of_a_step_is_a_row_with_its_ratio_to_plain_torch():
     assert next(row for row in rows if row.product == "plain torch").ratio == 1
     sizes = {row.product: row.bytes for row in rows}
     assert sizes["delta"] == sizes["plain torch"]
-    assert sizes["dense"] > sizes["delta"] > sizes["sign"]
+    assert sizes["dense"] > sizes["base"] > sizes["delta"] > sizes["sign"]
 
 
 def test_the_delta_products_floor_is_the_sixteenth_of_dense_16_bits_with_its_metadata():

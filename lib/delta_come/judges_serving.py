@@ -1,0 +1,94 @@
+"""Verdicts on serving: C14 and C15, from runs of notebook 06.
+
+The paper does not say whose embeddings its 50 models have. Both readings are judged: with the base's, and with each
+tenant's own, which a fine-tune of all weights has. What saves something, but less than claimed, holds in direction.
+"""
+
+from collections.abc import Sequence
+
+from lib.delta_come.metrics import ServeManyTenants
+from lib.ledger import Verdict, above, agrees, all_of, below, exact, not_measured, over_seeds
+
+Runs = Sequence[ServeManyTenants]
+
+TENANTS, TIMES, KERNEL_TIMES = 50, 10, 3  # of the paper
+CARD_GB, UNCOMPRESSED_GB = 80, 673.8  # one card; 50 models of Llama-2-7B in 16 bits
+EMBEDDINGS = {"base": "the base's embeddings", "own": "embeddings of each tenant"}
+FORECAST_TOLERANCE = 0.05
+_SEEN_IN_A_PROCESS = 1e8  # bytes; less than that drowns in what a process allocates and frees meanwhile
+_ROUNDING = 1e-3  # of a delta's effect, in fp32
+
+
+def saves_disk(measured: Runs) -> Verdict:
+    """Judge C14 on disk: the model in 16 bits over the artifact's file."""
+    return all_of(**{
+        f"with {EMBEDDINGS[whose]}": above(
+            exact(min(run.disk_saving[whose] for run in measured), "from files"), TIMES, no_effect=1
+        )
+        for whose in EMBEDDINGS
+    })  # fmt: skip
+
+
+def saves_memory(measured: Runs) -> Verdict:
+    """Judge C14 in memory: 50 models over a base with 50 tenants, and the process' growth against the forecast."""
+    runs = [run for run in measured if run.tenants >= TENANTS]
+    if not runs:
+        return not_measured(f"needs {TENANTS} tenants at once, at most {max(run.tenants for run in measured)} were")
+    verdicts = {
+        f"with {EMBEDDINGS[whose]}": above(
+            exact(min(run.memory_saving[whose] for run in runs), f"{TENANTS} tenants in one process"),
+            TIMES,
+            no_effect=1,
+        )
+        for whose in EMBEDDINGS
+    }
+    large = [run for run in runs if run.forecast_bytes >= _SEEN_IN_A_PROCESS]
+    growth = over_seeds([run.added_bytes / run.forecast_bytes for run in large], "run") if large else None
+    verdicts["growth of the process over the forecast"] = (
+        agrees(growth, 1, FORECAST_TOLERANCE)
+        if growth
+        else not_measured("needs tenants that a process' memory can tell, in all 100 MB or more")
+    )
+    return all_of(**verdicts)
+
+
+def fits_one_card(measured: Runs) -> Verdict:
+    """Judge C14's 50 fine-tunes of Llama-2-7B, by arithmetic: no such model was loaded."""
+    run = measured[0]
+    verdicts = {
+        f"with {EMBEDDINGS[whose]}, GB": below(
+            exact(run.llama_gigabytes[whose], "arithmetic"), CARD_GB, no_effect=UNCOMPRESSED_GB
+        )
+        for whose in EMBEDDINGS
+    }
+    verdicts |= {
+        f"a file with {EMBEDDINGS[whose]}, times smaller": above(
+            exact(run.llama_disk_saving[whose], "arithmetic"), TIMES, no_effect=1
+        )
+        for whose in EMBEDDINGS
+    }
+    return all_of(**verdicts)
+
+
+def faster_on_cpu(measured: Runs) -> Verdict:
+    """Judge C15 on a CPU: three times as fast as dequantising and multiplying, in the case that gains least."""
+    runs = [run for run in measured if run.kernel_speedup]
+    return _faster(runs, [run.kernel_speedup for run in runs], "needs the kernels timed beside plain torch")
+
+
+def faster_on_gpu(measured: Runs) -> Verdict:
+    """Judge C15 as the paper states it, on a GPU."""
+    runs = [run for run in measured if run.gpu_speedup]
+    return _faster(runs, [run.gpu_speedup for run in runs], "needs a GPU")
+
+
+def _faster(runs: Runs, speedups: Sequence[dict[str, float]], needs: str) -> Verdict:
+    """A wrong product is not a fast one, so the error counts too."""
+    if not runs:
+        return not_measured(needs)
+    slowest = over_seeds([min(each.values()) for each in speedups], "run")
+    error = exact(max(run.largest_error for run in runs), "mixed batches against merged models")
+    return all_of(
+        the_batch_and_width_that_gain_least=above(slowest, KERNEL_TIMES, no_effect=1),
+        largest_error_of_logits=below(error, _ROUNDING),
+    )
