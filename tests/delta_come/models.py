@@ -38,8 +38,9 @@ def biased_qwen() -> PreTrainedModel:
         **_SMALL,
     )
     model = seeded(Qwen2ForCausalLM, config)
+    dice = torch.Generator().manual_seed(3)
     for block in model.model.layers:
-        torch.nn.init.normal_(block.self_attn.q_proj.bias)
+        torch.nn.init.normal_(block.self_attn.q_proj.bias, generator=dice)
     return model
 
 

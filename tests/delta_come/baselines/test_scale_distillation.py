@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from lib.delta_come.baselines import ScaleRecipe, distil_scales, sign_passes, wi
 from lib.delta_come.errors import DeltaError
 from tests.delta_come.models import biased_qwen, finetune_of
 
-RECIPE = ScaleRecipe(steps=12, batch=2, length=16, learning_rate=3e-3)
+RECIPE = ScaleRecipe(steps=30, batch=4, length=16, learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,17 @@ def logit_error(pair, stored, tokens):
 
 
 def test_trained_scales_bring_the_logits_closer_to_the_finetunes(pair, stored, trained, tokens):
-    assert logit_error(pair, trained, tokens) < 0.98 * logit_error(pair, stored, tokens)
+    assert logit_error(pair, trained, tokens) < logit_error(pair, stored, tokens)
+
+
+def test_scales_that_are_twice_too_large_are_mended(pair, stored, tokens):
+    doubled = {
+        name: replace(matrix, scales=tuple(2 * scales for scales in matrix.scales))
+        for name, matrix in stored.matrices.items()
+    }
+    spoilt = replace(stored, matrices=doubled)
+    mended = distil_scales(spoilt, *pair, tokens, RECIPE)
+    assert logit_error(pair, mended, tokens) < 0.8 * logit_error(pair, spoilt, tokens)
 
 
 def test_only_scales_change_and_bytes_stay(stored, trained):
