@@ -49,7 +49,7 @@ class Row:
         claim: The claim in one sentence.
         source: Where the paper makes it.
         verdict: The verdict; `reason`, `measured` and `interval` as in `Verdict`.
-        unit: Unit of the numbers.
+        unit: Unit of what was measured.
         paper_value: The paper's number or numbers, or None.
         paper_scale: What the paper measured on.
         scale: What it is tested on here.
@@ -58,6 +58,7 @@ class Row:
         stale: Files of code changed since, relative to the root; empty if the evidence is current.
         notes: What else is to be known, e.g. that the lock has changed since.
         records: Paths of the records, relative to the root.
+        paper_unit: Unit of the paper's numbers.
         fresh: What was measured just now, where that is newer.
     """
 
@@ -78,6 +79,7 @@ class Row:
     stale: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
+    paper_unit: str = ""
     fresh: FreshVerdict | None = None
 
 
@@ -143,6 +145,7 @@ def _row(claim: Claim, kept: list[Kept], new: list[Kept], freshness: Freshness) 
         stale=tuple(sorted({name for each in evidence for name in freshness.changed(each)})),
         notes=freshness.notes(evidence),
         records=tuple(each.path for each in evidence),
+        paper_unit=claim.unit if claim.paper_unit is None else claim.paper_unit,
     )
     measured_now = _newer(claim, evidence, new)
     if not measured_now:

@@ -81,10 +81,11 @@ class Claim:
         sentence: The claim in one sentence of our own.
         source: Where the paper makes it, e.g. "App. A.7".
         paper_value: The paper's number or numbers; None where it gives none.
-        unit: Unit of the number, "" for a plain one.
+        unit: Unit of what is measured here, "" for a plain number.
         paper_scale: What the paper measured on, e.g. "LLaMA-7B".
         scale: What it is tested on here.
         parts: What measures it, usually one part.
+        paper_unit: Unit of the paper's numbers, where it is another one; None: the same.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Claim:
     paper_scale: str
     scale: str
     parts: tuple[Part, ...]
+    paper_unit: str | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

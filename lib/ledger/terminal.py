@@ -57,7 +57,7 @@ def _head(row: "Row", widest: int) -> "Table":
     line.add_column(ratio=1)
     line.add_column(ratio=1)
     measured = "" if row.measured is None else measured_text(row)
-    paper = "" if row.paper_value is None else f"paper: {paper_text(row.paper_value)} {row.unit}".rstrip()
+    paper = "" if row.paper_value is None else f"paper: {paper_text(row.paper_value)} {row.paper_unit}".rstrip()
     verdict = Text(verdict_text(row), style=_STYLES[row.verdict])
     line.add_row(Text(row.id, style="bold"), verdict, Text(measured), Text(paper))
     return line

@@ -92,7 +92,7 @@ def evidence_text(row: "Row") -> str:
 
 
 def _cells(row: "Row") -> tuple[str, ...]:
-    paper = f"{paper_text(row.paper_value)} {row.unit if row.paper_value is not None else ''}".rstrip()
+    paper = f"{paper_text(row.paper_value)} {row.paper_unit if row.paper_value is not None else ''}".rstrip()
     paper += f" ({row.paper_scale})" if row.paper_scale else ""
     return row.id, row.claim, verdict_text(row), measured_text(row), paper, scale_text(row)
 

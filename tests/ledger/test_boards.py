@@ -6,6 +6,7 @@ import pytest
 
 from lib.ledger.boards import board
 from lib.ledger.claim import Status
+from lib.ledger.views import measured_text, to_markdown
 from tests.ledger.toy import CLAIMS, METHOD, NOTEBOOK, commit, run, toy_record, write_notebook
 
 LATER = "2026-02-02T00:00:00+00:00"
@@ -34,6 +35,18 @@ def test_a_claim_is_judged_on_the_committed_records(measured):
 def test_what_nothing_measures_has_a_row_with_the_reason(measured):
     row = board(measured).rows[1]
     assert (row.id, row.verdict, row.reason) == ("toy.C2", Status.NOT_MEASURED, "needs a GPU")
+
+
+def test_the_papers_unit_is_the_measured_one_if_no_other_is_given(measured):
+    assert [row.paper_unit for row in board(measured).rows] == ["%", "s"]
+
+
+def test_what_is_measured_may_have_another_unit_than_the_papers_number(measured):
+    room = measured.lib / "toy" / "claims.py"
+    room.write_text(room.read_text().replace("_small),)),", '_small),), paper_unit="points"),'))
+    row = first(measured)
+    assert (row.unit, row.paper_unit) == ("%", "points")
+    assert measured_text(row).startswith("0.25 %") and "0.3 points" in to_markdown(board(measured))
 
 
 def test_without_records_a_claim_is_not_measured(checkout):

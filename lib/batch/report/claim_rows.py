@@ -107,7 +107,7 @@ def _claim(row: "Row", order: int, record_pages: dict[str, str], run_pages: dict
         order,
         VERDICTS.index(str(row.verdict)),
         _measured(row.measured, row.interval, row),
-        _paper(row.paper_value, row.unit),
+        _paper(row.paper_value, row.paper_unit),
         drawing(row.measured, row.interval, paper),
         (*_numbered(records, "record"), *_numbered(runs, "run")),
         _fresh(row.fresh, row, run_pages) if row.fresh else None,

@@ -250,6 +250,7 @@ def _row(id_, verdict, reason, measured, interval, paper_value, unit="", **more)
         measured=measured,
         interval=interval,
         unit=unit,
+        paper_unit=unit,
         paper_value=paper_value,
         **place,
         **more,
