@@ -77,8 +77,8 @@ class FineTuneRecipe(Schedule):
             raise ModelError(f"a regime is one of {', '.join(REGIMES)}, got {self.regime!r}")
 
 
-# Measured, in processor time of one thread: the base 5 s, either fine-tune 7 to 11 s (of the wide shape 17 s). Chains are
-# learnt late and all at once: with fewer steps, or at higher rates, some seeds and the wide shape learn none.
+# Measured, in processor time of one thread: the base 5 s, either fine-tune 7 to 11 s (of the wide shape 17 s). Chains
+# are learnt late and all at once: with fewer steps, or at higher rates, some seeds and the wide shape learn none.
 _TINY_BASE = TinyBase(steps=300, batch=32, learning_rate=4e-3, items=4000)
 _TINY = {
     "small": Schedule(steps=1200, batch=16, learning_rate=6e-4),
