@@ -9,7 +9,7 @@
 Importing this room imports no torch.
 """
 
-from lib.models.finetuning.pairs import Pair, base_folder, finetuned_folder, load_pair, weights_sha256
+from lib.models.finetuning.pairs import Pair, base_folder, checkpoint_sha256, finetuned_folder, load_pair
 from lib.models.finetuning.recipe import (
     FINETUNES,
     REGIMES,
@@ -32,10 +32,10 @@ __all__ = [
     "TinyBase",
     "TinyShape",
     "base_folder",
+    "checkpoint_sha256",
     "finetune_recipe",
     "finetuned_folder",
     "load_pair",
     "smollm2_recipe",
     "tiny_recipe",
-    "weights_sha256",
 ]

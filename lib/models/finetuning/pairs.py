@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REPORT = "training.json"
 
+_HOW_IT_WAS_SAVED = ("_name_or_path", "dtype", "torch_dtype", "transformers_version", "use_cache")
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -85,7 +87,7 @@ def finetuned_folder(recipe: FineTuneRecipe, checkout: Checkout = Checkout()) ->
     recipe = _resolved(recipe)
     items = tasks.make_task(recipe.task, recipe.items, 1, recipe.seed).train
     base = base_folder(recipe.base, checkout)
-    content = {"version": 1, "text": tasks.fingerprint(items)} | asdict(recipe) | {"base": weights_sha256(base)}
+    content = {"version": 1, "text": tasks.fingerprint(items)} | asdict(recipe) | {"base": checkpoint_sha256(base)}
     del content["regime"]  # a label
 
     def build() -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
@@ -95,10 +97,16 @@ def finetuned_folder(recipe: FineTuneRecipe, checkout: Checkout = Checkout()) ->
     return _stored("finetune", content, build, items, recipe, checkout)
 
 
-def weights_sha256(folder: Path) -> str:
-    """Return one SHA-256 over a checkpoint's weights and tokenizer, 64 hex digits."""
+def checkpoint_sha256(folder: Path) -> str:
+    """Return one SHA-256 over a checkpoint's weights, tokenizer and settings, 64 hex digits.
+
+    Settings count because equal weights can be two models: a Mistral and a Llama of one seed and shape.
+    """
     paths = sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer.json")])
-    return hashlib.sha256("".join(artifacts.sha256(path) for path in paths).encode()).hexdigest()
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    deciding = {name: value for name, value in settings.items() if name not in _HOW_IT_WAS_SAVED}
+    parts = [artifacts.sha256(path) for path in paths] + [json.dumps(deciding, sort_keys=True)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _resolved(schedule: Schedule) -> Any:  # noqa: ANN401 - what came in

@@ -88,7 +88,7 @@ _TINY = {
 # About 53 tokens an item, with the answer's end. Two cores train 450 to 500 tokens a second in bf16.
 _SMOLLM2 = {
     "small": Schedule(steps=160, batch=16, learning_rate=5e-5, warmup=16, bf16=None),
-    "large": Schedule(steps=520, batch=16, learning_rate=5e-4, warmup=40, bf16=None),
+    "large": Schedule(steps=260, batch=16, learning_rate=5e-4, warmup=26, bf16=None),
 }
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lib import artifacts
 from lib.corpora import CorpusError, tasks
 from lib.models import ModelError, load, projection_matrices
 from lib.models.finetuning import (
@@ -14,11 +15,11 @@ from lib.models.finetuning import (
     TinyBase,
     TinyShape,
     base_folder,
+    checkpoint_sha256,
     finetune_recipe,
     finetuned_folder,
     load_pair,
     tiny_recipe,
-    weights_sha256,
 )
 from lib.models.finetuning.shapes import build_shape, character_tokenizer
 
@@ -58,8 +59,18 @@ def test_items_made_by_other_code_make_another_base_and_another_fine_tune(store,
 
 def test_another_base_is_another_fine_tune(store, recipe):
     other = replace(recipe, base=replace(recipe.base, seed=7))
-    assert weights_sha256(base_folder(other.base, store)) != weights_sha256(base_folder(recipe.base, store))
+    assert checkpoint_sha256(base_folder(other.base, store)) != checkpoint_sha256(base_folder(recipe.base, store))
     assert finetuned_folder(other, store) != finetuned_folder(recipe, store)
+
+
+def test_equal_weights_in_another_family_are_another_base(store, recipe):
+    shapes = [TinyShape(family, key_heads=2, tied=False) for family in ("llama", "mistral")]
+    recipes = [replace(recipe, base=replace(recipe.base, shape=shape)) for shape in shapes]
+    llama, mistral = (base_folder(each.base, store) for each in recipes)
+    assert artifacts.sha256(llama / "model.safetensors") == artifacts.sha256(mistral / "model.safetensors")
+    assert finetuned_folder(recipes[0], store) != finetuned_folder(recipes[1], store)
+    types = [json.loads((finetuned_folder(each, store) / "config.json").read_text())["model_type"] for each in recipes]
+    assert types == ["llama", "mistral"]
 
 
 def test_a_folder_in_the_hubs_format_can_be_fine_tuned(store, recipe):
