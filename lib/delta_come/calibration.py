@@ -151,3 +151,17 @@ def _check(model: "PreTrainedModel", blocks: torch.Tensor) -> None:
             f"calibration tokens run from {int(blocks.min())} to {int(blocks.max())}, and the model has {vocabulary}; "
             "were they made by another tokenizer?"
         )
+    _check_masks(model, blocks.shape[1])
+
+
+def _check_masks(model: "PreTrainedModel", window: int) -> None:
+    """Refuse windows in which the first block's mask is not every block's."""
+    kinds = set(getattr(model.config, "layer_types", None) or ())
+    sliding = getattr(model.config, "sliding_window", None)
+    if len(kinds) < 2 or (sliding and window <= sliding):
+        return
+    remedy = f"give windows of at most {sliding} tokens" if sliding else "take the quantiser 'rtn', which needs none"
+    raise DeltaError(
+        f"the model's blocks attend in different ways ({', '.join(sorted(kinds))}), which calibration windows of "
+        f"{window} tokens would tell apart: {remedy}"
+    )

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from datasets import Dataset
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from lib.delta_come import DeltaError, calibration_blocks
 from lib.delta_come.calibration import CalibrationInputs
@@ -82,3 +83,19 @@ def test_tokens_that_are_no_blocks_are_refused(finetuned, blocks):
 def test_tokens_of_another_tokenizer_are_refused(finetuned):
     with pytest.raises(DeltaError, match="run from 3 to 64, and the model has 64"):
         CalibrationInputs(finetuned, torch.tensor([[3, 64]]))
+
+
+def test_windows_longer_than_a_sliding_one_are_refused_where_blocks_differ():
+    settings = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    config = Qwen2Config(
+        num_hidden_layers=2,
+        num_key_value_heads=2,
+        use_sliding_window=True,
+        sliding_window=8,
+        max_window_layers=1,
+        **settings,
+    )
+    model, tokens = Qwen2ForCausalLM(config), torch.ones(2, 9, dtype=torch.int32)
+    with pytest.raises(DeltaError, match=r"full_attention, sliding_attention.*9 tokens.*at most 8"):
+        CalibrationInputs(model, tokens)
+    CalibrationInputs(model, tokens[:, :8])

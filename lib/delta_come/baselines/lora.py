@@ -66,12 +66,12 @@ def train_lora(
     examples = encode(items, base.tokenizer)
     order = training_order([len(ids) for ids in examples.ids], schedule.steps, schedule.batch, schedule.seed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, betas=training._BETAS, weight_decay=schedule.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(trained, betas=training.BETAS, weight_decay=schedule.weight_decay, fused=True)
     losses = []
     model.train()
     for step in progress(range(schedule.steps), "training a LoRA"):
-        rate = training._rate(step, schedule)
-        losses.append(training._step(model, optimizer, *examples.batch(order[step]), rate, bool(schedule.bf16)))
+        rate = training.rate_at(step, schedule)
+        losses.append(training.train_step(model, optimizer, *examples.batch(order[step]), rate, bool(schedule.bf16)))
         if not math.isfinite(losses[-1]):
             raise DeltaError(f"the loss of the LoRA is {losses[-1]} at step {step}; lower the learning rate {rate:g}")
     return TrainedLora(_stored(model, name), tuple(losses))

@@ -13,7 +13,7 @@ from lib.delta_come.contest.budget import Budget, projection_shapes
 from lib.delta_come.contest.setting import Setting
 from lib.delta_come.errors import DeltaError
 from lib.models.answering import score_answers
-from lib.models.finetuning import Schedule, pairs
+from lib.models.finetuning import Schedule
 from lib.models.finetuning.examples import encode
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def fit_lora(
     own = Schedule(
         **{name: getattr(schedule, name) for name in Schedule.__dataclass_fields__} | {"learning_rate": learning_rate}
     )
-    return train_lora(setting.base, items, lora_ranks(setting, budget), pairs._resolved(own))
+    return train_lora(setting.base, items, lora_ranks(setting, budget), own.on_this_machine())
 
 
 @dataclass(frozen=True)

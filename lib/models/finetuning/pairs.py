@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from lib.models.finetuning.shapes import build_shape, character_tokenizer
 from lib.models.finetuning.training import fit
 from lib.models.loading import LoadedModel, checkpoint_folder, load
 from lib.models.quiet import quiet_transformers
-from lib.models.tiny import _has_bf16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -67,7 +66,7 @@ def base_folder(base: TinyBase | str, checkout: Checkout = Checkout()) -> Path:
     """
     if isinstance(base, str):
         return checkpoint_folder(base, checkout)
-    base = _resolved(base)
+    base = base.on_this_machine()
     primer = tasks.make_task("primer", base.items, 1, base.seed).train
     content = {"version": 1, "text": tasks.fingerprint(primer)} | asdict(base)
 
@@ -84,7 +83,7 @@ def finetuned_folder(recipe: FineTuneRecipe, checkout: Checkout = Checkout()) ->
         ModelError: As `base_folder`, or the loss is not a number any more.
         CorpusError: The task is unknown.
     """
-    recipe = _resolved(recipe)
+    recipe = recipe.on_this_machine()
     items = tasks.make_task(recipe.task, recipe.items, 1, recipe.seed).train
     base = base_folder(recipe.base, checkout)
     content = {"version": 1, "text": tasks.fingerprint(items)} | asdict(recipe) | {"base": checkpoint_sha256(base)}
@@ -107,10 +106,6 @@ def checkpoint_sha256(folder: Path) -> str:
     deciding = {name: value for name, value in settings.items() if name not in _HOW_IT_WAS_SAVED}
     parts = [artifacts.sha256(path) for path in paths] + [json.dumps(deciding, sort_keys=True)]
     return hashlib.sha256("".join(parts).encode()).hexdigest()
-
-
-def _resolved(schedule: Schedule) -> Any:  # noqa: ANN401 - what came in
-    return replace(schedule, bf16=_has_bf16()) if schedule.bf16 is None else schedule
 
 
 def _stored(

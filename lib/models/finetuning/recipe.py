@@ -8,9 +8,11 @@ its weights, about six tenths of its large one.
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 from lib.models.errors import ModelError
 from lib.models.finetuning.shapes import SHAPES, TinyShape
+from lib.models.tiny import _has_bf16
 
 REGIMES = ("small", "large")
 
@@ -44,6 +46,10 @@ class Schedule:
         for name in ("steps", "batch", "warmup", "items"):
             if getattr(self, name) < 1:
                 raise ModelError(f"a schedule's {name} is at least 1, got {getattr(self, name)}")
+
+    def on_this_machine(self) -> Self:
+        """Return it with `bf16` decided."""
+        return replace(self, bf16=_has_bf16()) if self.bf16 is None else self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-_BETAS = (0.9, 0.99)
+BETAS = (0.9, 0.99)
 _CLIP = 1.0
 _SAVE_EVERY_S = 120.0
 
@@ -43,14 +43,14 @@ def fit(
     import torch
 
     groups = pretraining._parameter_groups(model, schedule.weight_decay)
-    optimizer = torch.optim.AdamW(groups, betas=_BETAS, fused=True)
+    optimizer = torch.optim.AdamW(groups, betas=BETAS, fused=True)
     first, losses = pretraining._restore(model, optimizer, state) if state.exists() else (0, [])
     order = training_order([len(ids) for ids in examples.ids], schedule.steps, schedule.batch, schedule.seed)
     saved = time.monotonic()
     model.train()
     for step in progress(range(first, schedule.steps), description):
-        rate = _rate(step, schedule)
-        losses.append(_step(model, optimizer, *examples.batch(order[step]), rate, bool(schedule.bf16)))
+        rate = rate_at(step, schedule)
+        losses.append(train_step(model, optimizer, *examples.batch(order[step]), rate, bool(schedule.bf16)))
         if not math.isfinite(losses[-1]):
             raise ModelError(
                 f"the loss is {losses[-1]} at step {step} of {schedule}; lower the learning rate. "
@@ -63,7 +63,7 @@ def fit(
     return losses
 
 
-def _step(
+def train_step(
     model: "PreTrainedModel",
     optimizer: "torch.optim.Optimizer",
     ids: "torch.Tensor",
@@ -71,7 +71,16 @@ def _step(
     rate: float,
     bf16: bool,
 ) -> float:
-    """Take one step on tokens [items, T], of which `answers` marks those to predict, and return the loss before it."""
+    """Take one step and return the loss before it, in nats an answer token.
+
+    Args:
+        model: Trained in place.
+        optimizer: Over the weights that are to change.
+        ids: Token ids [items, T].
+        answers: Which of them are to be predicted, [items, T].
+        rate: Learning rate.
+        bf16: Whether products are taken in bf16.
+    """
     import torch
 
     for group in optimizer.param_groups:
@@ -89,6 +98,7 @@ def _step(
     return loss.item()
 
 
-def _rate(step: int, schedule: Schedule) -> float:
+def rate_at(step: int, schedule: Schedule) -> float:
+    """Return the learning rate of a step, counted from 0."""
     warm = min(1.0, (step + 1) / schedule.warmup)
     return schedule.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))

@@ -34,14 +34,14 @@ def fitted(examples, state, schedule=SCHEDULE):
 
 
 def interrupt_at(step, monkeypatch):
-    rate = training._rate
+    rate = training.rate_at
 
     def interrupting(at, schedule):
         if at == step:
             raise Interrupted
         return rate(at, schedule)
 
-    monkeypatch.setattr(training, "_rate", interrupting)
+    monkeypatch.setattr(training, "rate_at", interrupting)
 
 
 @pytest.mark.parametrize("step", [1, 5, 7])
@@ -108,7 +108,7 @@ def test_fewer_items_than_a_batch_are_one_batch():
 
 def test_the_rate_warms_up_and_ends_at_nothing():
     schedule = Schedule(steps=1000, batch=1, learning_rate=1.0, warmup=10)
-    rates = [training._rate(step, schedule) for step in range(1000)]
+    rates = [training.rate_at(step, schedule) for step in range(1000)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) > 0.99
     assert rates[-1] < 1e-4
