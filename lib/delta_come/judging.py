@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import wraps
 
+from lib.delta_come.gain import LEAST_GAIN
 from lib.delta_come.metrics import CompareAtEqualBytes, CompareWithLora
 from lib.ledger import Estimate, Verdict, all_of, not_measured, over_seeds
 
@@ -12,8 +13,6 @@ Runs = Sequence[CompareAtEqualBytes]
 LOW_RANK = "low_rank"
 BITDELTA, TRAINED_BITDELTA = "bitdelta", "bitdelta_trained"  # without and with distilled scales
 _RATIO = 1 / 16
-# Shares of next to nothing are noise: of 500 items, a gain of a tenth still has a standard error of a fifth of itself.
-LEAST_GAIN = 0.1
 
 
 def where_gained(judge: Callable[[Runs], Verdict]) -> Callable[[Runs], Verdict]:

@@ -11,7 +11,7 @@ import torch
 from lib.delta_come.baselines import StoredDelta
 from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.delta import Pair, with_rows_of
-from lib.delta_come.judging import LEAST_GAIN
+from lib.delta_come.gain import LEAST_GAIN
 from lib.delta_come.subject import Subject
 from lib.models import LoadedModel
 from lib.models.answer_divergence import AnswerStates, Divergence, answer_divergence, answer_states
