@@ -4,7 +4,14 @@ C1 is judged on notebook 01, C17 on 02, C6, C7 and C13 on 03, C10 on 05, C14 and
 not measured yet says what it waits for. C16 is about vision-language models, of which there is none here.
 """
 
-from lib.delta_come import judges_bits, judges_quality, judges_serving, judges_spectrum
+from lib.delta_come import (
+    judges_activations,
+    judges_bits,
+    judges_limits,
+    judges_quality,
+    judges_serving,
+    judges_spectrum,
+)
 from lib.delta_come.metrics import (
     ChooseTheBits,
     CompareAtEqualBytes,
@@ -17,6 +24,7 @@ from lib.ledger import Claim, Part
 
 _S = "SmolLM2-135M fine-tuned here"
 _T = "tiny pairs, several seeds"
+_BITS = "SmolLM2's last 3 of 30 blocks, ranks 2 and 32, scales a row; tiny pairs, leading ranks by shares of the budget"
 _PLAN = "8+3+2 as the paper stores it where that fits (SmolLM2), with a scale a rank where not (tiny pairs)"
 _PAPER_7B = "7B models, averages of Table 3"
 _EQUAL_BYTES = "needs scores of compressed fine-tunes at equal bytes"
@@ -31,7 +39,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="% of energy or directions",
         paper_scale="one 4096-wide delta, a curve without numbers",
-        scale=f"{_S}, against shuffled deltas; {_T}",
+        scale=f"{_S} and {_T}, beside the same deltas with random signs",
         parts=(Part("spectrum", LookAtTheSpectrum, judges_spectrum.long_tailed, "needs a run of notebook 01"),),
     ),
     Claim(
@@ -74,7 +82,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=(8.0, 9.8, 0.5),
         unit="points",
         paper_scale="7B, Delta-CoMe minus BitDelta: GSM8K, HumanEval, SafetyBench",
-        scale="word problems and programs against a format and style task",
+        scale=f"tasks with a right result against a format and style task, {_S} and {_T}",
         parts=(Part("lead by task", CompareAtEqualBytes, judges_quality.lead_by_task, _EQUAL_BYTES),),
     ),
     Claim(
@@ -84,7 +92,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="times",
         paper_scale="WizardMath-7B on GSM8K; the order only",
-        scale=f"{_S} and {_T}; fixed ranks and shares of the budget",
+        scale=_BITS,
         parts=(Part("number of precisions", ChooseTheBits, judges_bits.more_precisions_are_better, _PLANS),),
     ),
     Claim(
@@ -95,7 +103,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="times the KL",
         paper_unit="bits",
         paper_scale="WizardMath-7B on GSM8K",
-        scale=f"16, 8, 4, 3 and 2 bits, {_S} and {_T}",
+        scale=f"16, 8, 4, 3 and 2 bits; {_BITS}",
         parts=(Part("single precisions", ChooseTheBits, judges_bits.three_bits_are_best, _PLANS),),
     ),
     Claim(
@@ -105,12 +113,12 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="times the error",
         paper_scale="WizardMath-7B on GSM8K, by depth; the order only",
-        scale="activations on the task's inputs, by depth and for outlier columns",
+        scale=f"the task's inputs, by depth and for outlier columns, {_T} and one of SmolLM2-135M",
         parts=(
             Part(
                 "activation error",
                 CompareAtEqualBytes,
-                judges_quality.activations_in_order,
+                judges_activations.activations_in_order,
                 "needs activations of compressed fine-tunes",
             ),
         ),
@@ -122,7 +130,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="recovered share ahead",
         paper_scale="Mistral-7B and Llama-3-8B; the order only",
-        scale="tiny Llama, one with grouped keys and a head of its own, one with biases, Mistral, Qwen2; SmolLM2",
+        scale="tiny bases: one with grouped keys and a head of its own, one with biases, Mistral, Qwen2",
         parts=(
             Part(
                 "other shapes",
@@ -140,8 +148,8 @@ CLAIMS: tuple[Claim, ...] = (
         unit="recovered share ahead",
         paper_unit="average score",
         paper_scale="7B, math and code: Delta-CoMe, LoRA, uncompressed",
-        scale=f"LoRA of equal bytes on the same data, learning rate tuned, {_S} and {_T}; {_PLAN}",
-        parts=(Part("against LoRA", CompareWithLora, judges_quality.beats_lora, "needs LoRAs of equal bytes"),),
+        scale=f"LoRA of equal bytes on the same data, best of a few learning rates, {_S} and {_T}; {_PLAN}",
+        parts=(Part("against LoRA", CompareWithLora, judges_limits.beats_lora, "needs LoRAs of equal bytes"),),
     ),
     Claim(
         id="delta_come.C11",
@@ -151,8 +159,8 @@ CLAIMS: tuple[Claim, ...] = (
         unit="recovered share",
         paper_unit="% of GSM8K",
         paper_scale="WizardMath-7B; BitDelta at 1/16, which Delta-CoMe at 1/32 exceeds",
-        scale=f"1/8 to 1/32, {_T}; three ratios of {_S}",
-        parts=(Part("decay", CompareAtEqualBytes, judges_quality.decays_slowly, _EQUAL_BYTES + ", at many ratios"),),
+        scale=f"1/16, 1/20 and 1/32, {_S} and {_T}, where half of the gain or more is recovered at 1/16",
+        parts=(Part("decay", CompareAtEqualBytes, judges_limits.decays_slowly, _EQUAL_BYTES + ", at many ratios"),),
     ),
     Claim(
         id="delta_come.C12",
@@ -161,12 +169,12 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="recovered share",
         paper_scale="7B; no numbers known here",
-        scale="a base rounded to a 4-bit grid against the base as it is, where half of the gain or more is recovered",
+        scale="a base rounded to a 4-bit grid against the base as it is, where both keep half of the gain or more",
         parts=(
             Part(
                 "4-bit backbone",
                 CompareAtEqualBytes,
-                judges_quality.keeps_on_4_bits,
+                judges_limits.keeps_on_4_bits,
                 "needs compressed fine-tunes on both kinds of base",
             ),
         ),
@@ -178,7 +186,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="times, or % of the gain",
         paper_scale="7B; the order only",
-        scale="search, greedy choice and exact allocation on one fine-tune",
+        scale=f"genetic search against greedy choice; {_BITS}",
         parts=(Part("search", ChooseTheBits, judges_bits.searching_is_better, _PLANS + ", searched and greedy"),),
     ),
     Claim(
@@ -188,7 +196,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=10.0,
         unit="times",
         paper_scale="Llama-2-7B; out of memory from 8 uncompressed models on",
-        scale="packed files and resident memory, scales, zeros and embeddings counted",
+        scale="SmolLM2-135M: files, and 50 tenants counted from layouts with a 16-bit base; a 7B model by arithmetic",
         parts=(
             Part("disk", ServeManyTenants, judges_serving.saves_disk, _SERVING),
             Part("memory", ServeManyTenants, judges_serving.saves_memory, _SERVING),
@@ -202,11 +210,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=3.0,
         unit="times",
         paper_scale="an A100; curves",
-        scale="a CPU up to 4096 × 4096; a GPU at Llama-2-7B's layer shapes",
-        parts=(
-            Part("speed on a CPU", ServeManyTenants, judges_serving.faster_on_cpu, _SERVING),
-            Part("speed on a GPU", ServeManyTenants, judges_serving.faster_on_gpu, "needs a GPU"),
-        ),
+        scale="a GPU at Llama-2-7B's layer shapes; a CPU, up to 4096 × 4096, is told and does not decide",
+        parts=(Part("speed", ServeManyTenants, judges_serving.faster, _SERVING + ", on a GPU"),),
     ),
     Claim(
         id="delta_come.C16",
@@ -225,7 +230,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="differing bytes",
         paper_scale="an argument",
-        scale="the same pair compressed twice",
+        scale="each pair compressed twice, tiny ones and one of SmolLM2-135M",
         parts=(Part("determinism", CompressOneLayer, judges_spectrum.deterministic, "needs a run of notebook 02"),),
     ),
 )

@@ -1,4 +1,4 @@
-"""Verdicts on what compressed fine-tunes are worth at equal bytes: C2 to C5, C8 to C12.
+"""Verdicts on what compressed fine-tunes are worth at equal bytes: C2 to C5, and C9.
 
 A claim about any pair is judged on each pair (base, task and regime) by itself, and the worst decides. Intervals are
 over seeds; of a single seed, the bootstrap over its items. Claims about 1/16 look at runs of that ratio only. A pair
@@ -9,15 +9,17 @@ What counts as holding was fixed before anything was measured:
     C2       R >= 0.95, and KL at most 10 % of the base's
     C3, C4   higher R and lower KL on every pair; on tasks with a right result the intervals exclude 0
     C5       the lead over BitDelta in points is larger on every such task than on every task of form
-    C8       errors of activations in the claimed order in every third, for all columns and for outliers
-    C9       C3 and C4 on at least three bases
-    C10      higher R than the LoRA; with the base's embeddings too, else it holds in direction
-    C11      at 1/20 less than 0.05 below R at 1/16; higher R at 1/32 than low rank and BitDelta at 1/16
-    C12      a 4-bit base adds less than 0.05 to the drop in R, on pairs of which at least half is recovered: what the
-             compressed delta has lost already, a base can't cost any more
+
+and more was asked for after a review, before the records of this series were made:
+
+    C3, C4   where R cannot decide (`lib.delta_come.leads`), the KL does, and the pair holds in direction at best
+    C5       the lead on the task with a right result is itself above 0; and that on the task of form is shown to be
+             within 3 points of 0, else it holds in direction. The paper's lead on chat is 0.5 points
+    C9       C3 and C4 on at least two bases other than the two on which all else is measured. Before, those counted
+             among three bases
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lib.delta_come.judging import (
@@ -26,6 +28,7 @@ from lib.delta_come.judging import (
     TRAINED_BITDELTA,
     Runs,
     all_or_needs,
+    at_most_direction,
     at_ratio,
     bitdelta_of,
     by_pair,
@@ -33,17 +36,17 @@ from lib.delta_come.judging import (
     estimate,
     grouped,
     has,
-    pair_name,
+    of_points,
     points,
     saying,
     where_gained,
 )
-from lib.delta_come.metrics import CompareWithLora
-from lib.ledger import Status, Verdict, above, all_of, below, not_measured, over_seeds
+from lib.delta_come.leads import ahead, ahead_or_tied, tie
+from lib.ledger import Estimate, Status, Verdict, above, agrees, all_of, below, not_measured
 
 _NEEDS = "compressed fine-tunes at 1/16"
-_FINE = 0.05  # of R
-_ENOUGH_TO_LOSE = 0.5  # R on the base as it is
+_NIL = 3.0  # points
+_REFERENCES = ("llama", "smollm2-135m-instruct")  # bases of all other claims
 
 
 @where_gained
@@ -80,88 +83,36 @@ def beats_bitdelta(measured: Runs) -> Verdict:
 
 @where_gained
 def lead_by_task(measured: Runs) -> Verdict:
-    """Judge C5: the lead over BitDelta, in points, on tasks with a right result minus that on tasks of form."""
+    """Judge C5: the lead over BitDelta, in points, on tasks with a right result against that on tasks of form."""
     verdicts = {}
     groups = grouped(at_ratio(measured), lambda run: f"{run.base} {run.regime}")
     for group, runs in groups.items():
-        leads = {task: points(own) for task, own in grouped(runs, lambda run: run.task).items()}
+        tasks = {task: own for task, own in grouped(runs, lambda run: run.task).items() if has(own, bitdelta_of(own))}
         form = {run.task for run in runs if run.style}
-        for hard in sorted(leads.keys() - form):
-            for easy in sorted(form):
-                seeds = sorted(leads[hard].keys() & leads[easy].keys())
-                if seeds:
-                    verdicts[f"{group}, {hard} against {easy}"] = above(
-                        difference(leads[hard], leads[easy], seeds, "points of lead more"), 0
-                    )
+        for hard in sorted(tasks.keys() - form):
+            for easy in sorted(tasks.keys() & form):
+                verdict = _larger_lead(tasks[hard], tasks[easy])
+                if verdict:
+                    verdicts[f"{group}, {hard} against {easy}"] = verdict
     return all_or_needs(
         verdicts, "the lead over BitDelta on a task with a right result and on one of form, same base and seed"
     )
 
 
-def activations_in_order(measured: Runs) -> Verdict:
-    """Judge C8: error of three precisions < of one < of BitDelta and of low rank, at every place."""
-    verdicts = {}
-    for pair, runs in by_pair(measured).items():
-        own = [run for run in runs if run.activation]
-        for name, smaller, larger in _orders(own):
-            verdict = _worst_place(own, smaller, larger)
-            if verdict:
-                verdicts[f"{pair}, {name}"] = verdict
-    return all_or_needs(verdicts, "errors of activations of several methods")
-
-
 @where_gained
 def on_other_bases(measured: Runs) -> Verdict:
-    """Judge C9: ahead of low rank and of BitDelta on at least three bases, on tasks with a right result."""
-    hard = [run for run in at_ratio(measured) if not run.style]
+    """Judge C9: ahead of low rank and of BitDelta on at least two other bases, on tasks with a right result."""
+    hard = [run for run in at_ratio(measured) if not run.style and not _is_reference(run.base)]
     by_base = grouped(hard, lambda run: run.base)
-    if len(by_base) < 3:
-        return not_measured(f"needs three bases; there are: {', '.join(by_base) or 'none'}")
+    if len(by_base) < 2:
+        return not_measured(
+            f"needs two bases other than {' and '.join(_REFERENCES)}; there are: {', '.join(by_base) or 'none'}"
+        )
     verdicts = {}
     for base, runs in by_base.items():
         both = {"low_rank": beats_low_rank(runs), "BitDelta": beats_bitdelta(runs)}
         verdicts[base] = all_of(**both)
     return all_of(**verdicts)
-
-
-@where_gained
-def beats_lora(measured: Sequence[CompareWithLora]) -> Verdict:
-    """Judge C10: the compressed fine-tune recovers more than a LoRA of the same bytes and data."""
-    verdicts = {}
-    for pair, runs in grouped(at_ratio(measured), pair_name).items():
-        own = [run for run in runs if run.ours in run.lead]
-        if own:
-            verdicts[pair] = _against_lora(own)
-    return all_or_needs(verdicts, "LoRAs beside compressed fine-tunes at 1/16")
-
-
-@where_gained
-def decays_slowly(measured: Runs) -> Verdict:
-    """Judge C11: hardly less at 1/20 than at 1/16, and at 1/32 still ahead of low rank and of BitDelta at 1/16."""
-    verdicts = {}
-    for pair, runs in by_pair(measured).items():
-        fine = [run.recovery[run.ours] - run.curve_recovery["1/20"] for run in runs if "1/20" in run.curve_recovery]
-        if fine:
-            verdicts[f"{pair}, at 1/20"] = below(saying(over_seeds(fine), "R at 1/16 minus R at 1/20"), _FINE)
-        for name, method in {"low rank": LOW_RANK, "BitDelta": bitdelta_of(runs)}.items():
-            own = [run for run in runs if method in run.late_lead]
-            if own:
-                ends = own[0].late_lead_low[method], own[0].late_lead_high[method]
-                late = estimate([run.late_lead[method] for run in own], own, ends)
-                verdicts[f"{pair}, over {name}"] = above(saying(late, "R at 1/32 minus R at 1/16"), 0)
-    return all_or_needs(verdicts, "the same pairs at 1/32")
-
-
-@where_gained
-def keeps_on_4_bits(measured: Runs) -> Verdict:
-    """Judge C12: a base on 4 bits adds less than 0.05 to what compression costs in R."""
-    verdicts = {}
-    for pair, runs in by_pair(measured).items():
-        own = [run for run in runs if run.extra_drop is not None and run.recovery[run.ours] >= _ENOUGH_TO_LOSE]
-        if own:
-            ends = own[0].extra_drop_low, own[0].extra_drop_high
-            verdicts[pair] = below(estimate([run.extra_drop for run in own], own, ends), 0.05)
-    return all_or_needs(verdicts, "deltas of which half or more is recovered, on a base of 4 bits too")
 
 
 def _ahead(runs: Runs, method: str) -> Verdict:
@@ -172,55 +123,43 @@ def _ahead(runs: Runs, method: str) -> Verdict:
     first = own[0]
     R = estimate([run.lead[method] for run in own], own, (first.lead_low[method], first.lead_high[method]))
     KL = estimate([run.kl_lead[method] for run in own], own, (first.kl_lead_low[method], first.kl_lead_high[method]))
+    R, KL = saying(R, "ahead in R"), saying(KL, "nats less")
+    undecided = tie(R, *_recoveries(own, method))
+    if undecided:
+        return at_most_direction(ahead(KL), f"{undecided} ({R.value:.4g} ahead in R, {R.basis}) and KL does")
     if not first.style:
-        return all_of(R=above(saying(R, "ahead in R"), 0), KL=above(saying(KL, "nats less"), 0))
-    status = Status.HOLDS if R.value >= 0 else Status.FAILS  # both may have recovered everything
-    tie = Verdict(status, f"{R.value:.4g} ahead in R ({R.basis})", R.value, R.interval)
-    return all_of(R=tie, KL=above(replace(saying(KL, "nats less"), interval=None), 0))
+        return all_of(R=ahead(R), KL=ahead(KL))
+    status = Status.HOLDS if R.value >= 0 else Status.FAILS
+    return all_of(
+        R=Verdict(status, f"{R.value:.4g} ({R.basis})", R.value, R.interval), KL=above(replace(KL, interval=None), 0)
+    )
 
 
-def _against_lora(runs: Sequence[CompareWithLora]) -> Verdict:
-    first = runs[0]
-    ends = first.lead_low[first.ours], first.lead_high[first.ours]
-    whole = above(saying(estimate([run.lead[run.ours] for run in runs], runs, ends), "ahead in R"), 0)
-    shared = f"{first.ours}_shared"
-    if not all(shared in run.lead for run in runs):
-        return all_of(as_the_paper=whole, shared_embeddings=not_measured("no run has it"))
-    ends = first.lead_low[shared], first.lead_high[shared]
-    strict = above(saying(estimate([run.lead[shared] for run in runs], runs, ends), "ahead in R"), 0)
-    if whole.status is not Status.HOLDS or strict.status is Status.HOLDS:
-        return replace(whole, reason=f"{whole.reason}; with the base's embeddings {strict.reason}")
-    reason = f"{whole.reason}; but with the base's embeddings, as a LoRA has them, {strict.reason}"
-    return replace(whole, status=Status.HOLDS_IN_DIRECTION, reason=reason)
-
-
-def _orders(runs: Runs) -> list[tuple[str, str, str]]:
-    """Return what is to be smaller than what: a name, the smaller method, the larger one.
-
-    One precision is stored as the judged three are: otherwise storage would be compared, and not precisions.
-    """
-    if not runs:
-        return []
-    three, bitdelta = runs[0].ours, bitdelta_of(runs)
-    one = "gptq3_folded" if three.endswith("_folded") else "gptq3"
-    return [
-        ("three precisions over one", three, one),
-        ("one precision over BitDelta", one, bitdelta),
-        ("one precision over low rank", one, LOW_RANK),
-    ]
-
-
-def _worst_place(runs: Runs, smaller: str, larger: str) -> Verdict | None:
-    """Judge the ratio of two methods' errors where it is largest."""
-    places: dict[str, list[float]] = {}
-    for run in runs:
-        for key, error in run.activation.items():
-            method, _, place = key.partition(" ")
-            other = run.activation.get(f"{larger} {place}")
-            if method == smaller and other:
-                places.setdefault(place, []).append(error / other)
-    if not places:
+def _larger_lead(hard: Runs, easy: Runs) -> Verdict | None:
+    """Judge that the lead is above 0 and larger than that on a task of form, which is about nil; None: no one seed."""
+    first, other = points(hard), points(easy)
+    seeds = sorted(first.keys() & other.keys())
+    if not seeds:
         return None
-    estimates = {place: over_seeds(ratios) for place, ratios in places.items()}
-    worst = max(estimates, key=lambda place: estimates[place].value)
-    return below(saying(estimates[worst], f"ratio of errors, largest of {len(places)} places ({worst})"), 1)
+    more = ahead(difference(first, other, seeds, "points of lead more"))
+    itself = ahead_or_tied(_mean(first, seeds, "points ahead"), *_recoveries(hard, bitdelta_of(hard)))
+    form = agrees(_mean(other, seeds, "points ahead where form is asked for"), 0, _NIL)
+    both = all_of(more=more, itself=itself)
+    if form.status is Status.HOLDS:
+        return replace(both, reason=f"{both.reason}; about nil on form: {form.reason}")
+    return at_most_direction(both, f"not shown to be about nil on form: {form.reason}")
+
+
+def _mean(leads: Mapping[int, tuple[float, float, float]], seeds: Sequence[int], what: str) -> Estimate:
+    return of_points({seed: leads[seed] for seed in seeds}, what)
+
+
+def _recoveries(runs: Runs, method: str) -> tuple[list[float], list[float]]:
+    """Return R of ours and of a method, one a seed."""
+    own = [run for run in runs if {run.ours, method} <= run.recovery.keys()]
+    return [run.recovery[run.ours] for run in own], [run.recovery[method] for run in own]
+
+
+def _is_reference(base: str) -> bool:
+    """Tell whether a base, by any of the names that it goes by, is one of those on which all else is measured."""
+    return base.rpartition("/")[2].lower().removeprefix("tiny ") in _REFERENCES

@@ -1,17 +1,25 @@
-"""Runs of notebooks 04 and 05 as judges need them: in groups, and as estimates with intervals."""
+"""Runs of notebooks 01 to 05 as judges need them: in groups, by what was gained, and as estimates with intervals."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 
 from lib.delta_come.gain import LEAST_GAIN
-from lib.delta_come.metrics import CompareAtEqualBytes, CompareWithLora
-from lib.ledger import Estimate, Verdict, all_of, not_measured, over_seeds
+from lib.delta_come.metrics import (
+    ChooseTheBits,
+    CompareAtEqualBytes,
+    CompareWithLora,
+    CompressOneLayer,
+    LookAtTheSpectrum,
+)
+from lib.ledger import Estimate, Status, Verdict, all_of, not_measured, over_seeds
 
 Runs = Sequence[CompareAtEqualBytes]
+OfAPair = CompareAtEqualBytes | CompareWithLora | ChooseTheBits | CompressOneLayer | LookAtTheSpectrum
 
 LOW_RANK = "low_rank"
 BITDELTA, TRAINED_BITDELTA = "bitdelta", "bitdelta_trained"  # without and with distilled scales
+NO_GAIN = "no gain to recover"
 _RATIO = 1 / 16
 
 
@@ -25,16 +33,26 @@ def where_gained(judge: Callable[[Runs], Verdict]) -> Callable[[Runs], Verdict]:
     @wraps(judge)
     def judged(measured: Runs) -> Verdict:
         verdict = judge([run for run in measured if gain(run) >= LEAST_GAIN])
-        names: dict[str, list[int]] = {}
-        for run in measured:
-            if not gain(run) >= LEAST_GAIN:
-                names.setdefault(pair_name(run), []).append(run.seed)
-        if not names:
-            return verdict
-        text = ", ".join(f"{name} (seed {', '.join(map(str, sorted(set(own))))})" for name, own in names.items())
-        return replace(verdict, reason=f"{verdict.reason}; left out, no gain to recover: {text}")
+        return left_out(verdict, [run for run in measured if not gain(run) >= LEAST_GAIN], NO_GAIN)
 
     return judged
+
+
+def left_out(verdict: Verdict, runs: Iterable[OfAPair], why: str) -> Verdict:
+    """Return a verdict whose reason names the pairs and seeds that it leaves out, and why."""
+    names: dict[str, list[int]] = {}
+    for run in runs:
+        names.setdefault(pair_name(run), []).append(run.seed)
+    if not names:
+        return verdict
+    text = ", ".join(f"{name} (seed {', '.join(map(str, sorted(set(own))))})" for name, own in names.items())
+    return replace(verdict, reason=f"{verdict.reason}; left out, {why}: {text}")
+
+
+def at_most_direction(verdict: Verdict, why: str) -> Verdict:
+    """Return a verdict that is `holds in direction` at best, with the reason why."""
+    status = Status.HOLDS_IN_DIRECTION if verdict.status is Status.HOLDS else verdict.status
+    return replace(verdict, status=status, reason=f"{verdict.reason}; {why}")
 
 
 def gain(run: CompareAtEqualBytes | CompareWithLora) -> float:
@@ -54,9 +72,17 @@ def points(runs: Runs) -> dict[int, tuple[float, float, float]]:
     return found
 
 
+def of_points(leads: Mapping[int, tuple[float, float, float]], what: str) -> Estimate:
+    """Return the mean of leads by seed; of a single seed, with its own interval."""
+    if len(leads) > 1:
+        return saying(over_seeds([lead for lead, _, _ in leads.values()]), what)
+    [(lead, low, high)] = leads.values()
+    return Estimate(lead, (low, high), f"{what}, one seed, bootstrap over items")
+
+
 def difference(
-    first: dict[int, tuple[float, float, float]],
-    other: dict[int, tuple[float, float, float]],
+    first: Mapping[int, tuple[float, float, float]],
+    other: Mapping[int, tuple[float, float, float]],
     seeds: Sequence[int],
     what: str,
 ) -> Estimate:
@@ -103,10 +129,11 @@ def by_pair(measured: Runs) -> dict[str, list[CompareAtEqualBytes]]:
     return grouped(at_ratio(measured), pair_name)
 
 
-def pair_name(run: CompareAtEqualBytes | CompareWithLora) -> str:
-    """Return what tells pairs (and budgets) apart, whatever their seed."""
+def pair_name(run: OfAPair) -> str:
+    """Return what tells pairs (and budgets) apart, whatever their seed; a base that is not known is the model."""
     like = getattr(run, "like", "")
-    return f"{run.base} {run.task} {run.regime}" + (f" in the bytes of {like}" if like else "")
+    words = (run.base or run.model, getattr(run, "task", ""), run.regime)
+    return " ".join(word for word in words if word) + (f" in the bytes of {like}" if like else "")
 
 
 def grouped(measured: Iterable, name: Callable) -> dict[str, list]:
@@ -118,5 +145,5 @@ def grouped(measured: Iterable, name: Callable) -> dict[str, list]:
 
 
 def all_or_needs(verdicts: dict[str, Verdict], needs: str) -> Verdict:
-    """Return the worst verdict; without any, what is needed."""
+    """Return the worst verdict, each by its name; without any, what is needed."""
     return all_of(**verdicts) if verdicts else not_measured(f"needs {needs}")

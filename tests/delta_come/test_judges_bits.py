@@ -133,3 +133,24 @@ def test_a_run_without_the_search_leaves_c13_unmeasured():
 
 def test_nothing_is_recovered_where_nothing_was_gained():
     assert judges_bits.recovery(replace(run(), found_accuracy={"base": 0.9, "fine-tune": 0.9, "x": 0.9}), "x") is None
+
+
+def test_a_pair_without_a_gain_is_left_out_of_c13_by_name():
+    flat = run(
+        base="smollm2-135m-instruct", found_accuracy={"base": 0.5, "fine-tune": 0.51, "greedy": 0.5, "genetic": 0.4}
+    )
+    found = verdict("C13", [*seeds(), flat])
+    assert found.status is Status.HOLDS
+    assert "left out, no gain to recover: smollm2-135m-instruct chains large (seed 0)" in found.reason
+    assert verdict("C13", [flat]).status is Status.NOT_MEASURED
+
+
+@pytest.mark.parametrize("number", ["C6", "C7", "C13"])
+def test_one_base_decides_against_any_number_of_runs_of_another(number):
+    bad = changed(run(base="smollm2-135m-instruct"), ("chosen_by", "divergence"), w8_3=0.1, w2=0.1)
+    bad = replace(bad, found_perplexity=bad.found_perplexity | {"genetic": 8.5})
+    found = verdict(number, [*seeds(count=9), bad])
+    assert found.status is Status.FAILS
+    assert "smollm2-135m-instruct chains large" in found.reason
+    assert verdict(number, [bad]).status is Status.FAILS
+    assert verdict(number, [*seeds(), run(base="smollm2-135m-instruct")]).status is Status.HOLDS

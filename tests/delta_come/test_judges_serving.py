@@ -80,19 +80,43 @@ def test_fifty_models_that_do_not_fit_one_card_are_a_direction_and_no_saving_fai
     assert verdict("C14", llama_gigabytes={"own": 700.0, "base": 57.0}).status is Status.FAILS
 
 
-def test_three_times_on_both_devices_holds():
+def test_what_saves_memory_was_counted_and_what_the_process_grew_by_was_measured():
+    reason = verdict("C14").reason
+    assert "counted from layouts with a base in 16 bits" in reason
+    assert "measured in one process" in reason
+
+
+def test_three_times_on_a_gpu_holds():
     assert verdict("C15").status is Status.HOLDS
 
 
-def test_without_a_gpu_the_claim_is_capped():
+def test_a_cpu_alone_is_told_and_is_no_measurement():
     found = verdict("C15", gpu_speedup={})
-    assert found.status is Status.HOLDS_IN_DIRECTION
-    assert "speed on a GPU is not measured: needs a GPU" in found.reason
+    assert found.status is Status.NOT_MEASURED
+    assert found.reason.startswith("needs a GPU")
+    assert "3.5 (3.5 to 3.5) is above 3" in found.reason
 
 
-def test_the_slowest_case_decides():
-    assert verdict("C15", kernel_speedup={"a": 9.0, "b": 2.0}).status is Status.HOLDS_IN_DIRECTION
+def test_the_slowest_case_on_a_gpu_decides():
+    assert verdict("C15", gpu_speedup={"a": 9.0, "b": 2.0}).status is Status.HOLDS_IN_DIRECTION
     assert verdict("C15", gpu_speedup={"a": 9.0, "b": 0.8}).status is Status.FAILS
+
+
+def test_a_slow_cpu_is_told_and_does_not_decide():
+    found = verdict("C15", kernel_speedup={"a": 9.0, "b": 2.0})
+    assert found.status is Status.HOLDS
+    assert "on a CPU, which does not decide" in found.reason
+
+
+def test_a_case_in_which_the_kernels_have_no_time_fails_by_itself():
+    lost = replace(RUN, gpu_speedup={"a": 9.0, "4096×4096, 50 × 8": 0.0})
+    found = verdict("C15", *[replace(RUN, seed=seed, gpu_speedup={"a": 900.0}) for seed in range(3)], lost)
+    assert found.status is Status.FAILS
+    assert "4096×4096, 50 × 8" in found.reason
+
+
+def test_a_run_on_a_gpu_without_any_time_fails():
+    assert verdict("C15", device="cuda", gpu_speedup={}).status is Status.FAILS
 
 
 def test_a_fast_product_that_is_wrong_fails():

@@ -65,7 +65,23 @@ def test_each_regime_has_to_hold():
     small = replace(LONG_TAILED, regime="small", tail={"q": 0.1, "down": 0.1})
     judged = judge(BY_NUMBER["C1"], [LONG_TAILED, small])
     assert judged.status is Status.FAILS
-    assert "large delta" in judged.reason
+    assert "tiny chains large" in judged.reason
+    assert "tiny chains small" in judged.reason
+
+
+def test_a_base_is_judged_by_itself_and_named():
+    low_rank = replace(LONG_TAILED, base="smollm2-135m-instruct", task="arithmetic", tail={"q": 0.24, "down": 0.6})
+    judged = judge(BY_NUMBER["C1"], [*(replace(LONG_TAILED, seed=seed) for seed in range(3)), low_rank])
+    assert judged.status is Status.FAILS
+    assert "smollm2-135m-instruct arithmetic large" in judged.reason
+    assert judge(BY_NUMBER["C1"], [low_rank]).status is Status.FAILS
+
+
+def test_each_artifact_is_judged_by_itself_and_named():
+    other = replace(COMPRESSED, base="smollm2-135m-instruct", differing_bytes=3)
+    judged = judge(BY_NUMBER["C17"], [COMPRESSED, other])
+    assert (judged.status, judged.measured) == (Status.FAILS, 3.0)
+    assert "smollm2-135m-instruct large: 3 violations" in judged.reason
 
 
 def test_equal_files_hold():
