@@ -48,6 +48,7 @@ class LookAtTheSpectrum(Metrics):
 
     Attributes:
         pair: What was looked at.
+        base: What was fine-tuned; of tiny models the shape.
         task: What was learnt; "" where that is not known.
         regime: "small" or "large"; "" for a pair of the reader's own.
         seed: Of the signs, and of a pair that was trained here.
@@ -61,6 +62,7 @@ class LookAtTheSpectrum(Metrics):
     """
 
     pair: str
+    base: str = ""
     task: str
     regime: str
     seed: int
@@ -79,6 +81,7 @@ class CompressOneLayer(Metrics):
 
     Attributes:
         pair: What was compressed.
+        base: What was fine-tuned; of tiny models the shape.
         regime: "small" or "large"; "" for a pair of the reader's own.
         seed: Of a pair that was trained here.
         matrix: The weight's name.
@@ -94,6 +97,7 @@ class CompressOneLayer(Metrics):
     """
 
     pair: str
+    base: str = ""
     regime: str
     seed: int
     matrix: str
@@ -117,6 +121,7 @@ class ChooseTheBits(Metrics):
 
     Attributes:
         pair: What was compressed.
+        base: What was fine-tuned; of tiny models the shape.
         task: What was learnt; "" where that is not known.
         regime: "small" or "large"; "" for a pair of the reader's own.
         shape: Of a tiny model.
@@ -137,6 +142,7 @@ class ChooseTheBits(Metrics):
     """
 
     pair: str
+    base: str = ""
     task: str
     regime: str
     shape: str
@@ -197,9 +203,14 @@ class CompareAtEqualBytes(Metrics):
         late_lead: R of ours at 1/32 minus R of the method at 1/16.
         late_lead_low: Low end of its 95 % interval, paired bootstrap over items.
         late_lead_high: High end.
+        fine_drop: R of ours at 1/16 minus R of ours at 1/20; None: not measured.
+        fine_drop_low: Low end of its 95 % interval, paired bootstrap over items.
+        fine_drop_high: High end.
         extra_drop: What a 4-bit base adds to the drop in R; None: not measured.
         extra_drop_low: Low end of its 95 % interval, bootstrap over items.
         extra_drop_high: High end.
+        exact_on_4_bits: R of the 4-bit base with the exact delta; None: not measured.
+        compressed_on_4_bits: R of the 4-bit base with the compressed delta.
         cpu_seconds: Processor time for making each model.
     """
 
@@ -235,9 +246,14 @@ class CompareAtEqualBytes(Metrics):
     late_lead: dict[str, float] = field(default_factory=dict)
     late_lead_low: dict[str, float] = field(default_factory=dict)
     late_lead_high: dict[str, float] = field(default_factory=dict)
+    fine_drop: float | None = None
+    fine_drop_low: float | None = None
+    fine_drop_high: float | None = None
     extra_drop: float | None = None
     extra_drop_low: float | None = None
     extra_drop_high: float | None = None
+    exact_on_4_bits: float | None = None
+    compressed_on_4_bits: float | None = None
     cpu_seconds: dict[str, float] = timing()  # noqa: RUF009, makes a field
 
 
