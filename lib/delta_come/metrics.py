@@ -48,7 +48,7 @@ class LookAtTheSpectrum(Metrics):
 
     Attributes:
         pair: What was looked at.
-        base: What was fine-tuned, e.g. "tiny llama"; runs of one base are judged together.
+        base: What was fine-tuned; of tiny models the shape.
         task: What was learnt; "" where that is not known.
         regime: "small" or "large"; "" for a pair of the reader's own.
         seed: Of the signs, and of a pair that was trained here.
@@ -81,7 +81,7 @@ class CompressOneLayer(Metrics):
 
     Attributes:
         pair: What was compressed.
-        base: What was fine-tuned, e.g. "tiny llama"; runs of one base are judged together.
+        base: What was fine-tuned; of tiny models the shape.
         regime: "small" or "large"; "" for a pair of the reader's own.
         seed: Of a pair that was trained here.
         matrix: The weight's name.
@@ -121,7 +121,7 @@ class ChooseTheBits(Metrics):
 
     Attributes:
         pair: What was compressed.
-        base: What was fine-tuned, e.g. "tiny llama"; runs of one base are judged together.
+        base: What was fine-tuned; of tiny models the shape.
         task: What was learnt; "" where that is not known.
         regime: "small" or "large"; "" for a pair of the reader's own.
         shape: Of a tiny model.
@@ -200,17 +200,17 @@ class CompareAtEqualBytes(Metrics):
         curve_recovery: R of ours by ratio, keyed "1/32".
         curve_kl: KL of ours by ratio.
         curve_bytes: Bytes of ours by ratio.
-        fine_drop: R of ours at 1/16 minus its R at 1/20; None: not measured.
-        fine_drop_low: Low end of its 95 % interval, paired bootstrap over items.
-        fine_drop_high: High end.
         late_lead: R of ours at 1/32 minus R of the method at 1/16.
         late_lead_low: Low end of its 95 % interval, paired bootstrap over items.
         late_lead_high: High end.
+        fine_drop: R of ours at 1/16 minus R of ours at 1/20; None: not measured.
+        fine_drop_low: Low end of its 95 % interval, paired bootstrap over items.
+        fine_drop_high: High end.
         extra_drop: What a 4-bit base adds to the drop in R; None: not measured.
         extra_drop_low: Low end of its 95 % interval, bootstrap over items.
         extra_drop_high: High end.
-        exact_on_4_bits: R of the exact delta on a 4-bit base; None: not measured.
-        compressed_on_4_bits: R of ours on a 4-bit base.
+        exact_on_4_bits: R of the 4-bit base with the exact delta; None: not measured.
+        compressed_on_4_bits: R of the 4-bit base with the compressed delta.
         cpu_seconds: Processor time for making each model.
     """
 
@@ -243,12 +243,12 @@ class CompareAtEqualBytes(Metrics):
     curve_recovery: dict[str, float] = field(default_factory=dict)
     curve_kl: dict[str, float] = field(default_factory=dict)
     curve_bytes: dict[str, float] = field(default_factory=dict)
-    fine_drop: float | None = None
-    fine_drop_low: float | None = None
-    fine_drop_high: float | None = None
     late_lead: dict[str, float] = field(default_factory=dict)
     late_lead_low: dict[str, float] = field(default_factory=dict)
     late_lead_high: dict[str, float] = field(default_factory=dict)
+    fine_drop: float | None = None
+    fine_drop_low: float | None = None
+    fine_drop_high: float | None = None
     extra_drop: float | None = None
     extra_drop_low: float | None = None
     extra_drop_high: float | None = None
@@ -346,7 +346,7 @@ class ServeManyTenants(Metrics):
         largest_error: Logits of mixed batches against merged models, relative to the delta's effect.
         tokens_per_second: "way, tenants".
         kernel_speedup: Time of plain torch over that of the kernels, by case, on a CPU.
-        gpu_speedup: The same on a GPU; empty: not measured; 0 in a case in which the kernels have no finite time.
+        gpu_speedup: The same on a GPU; empty: not measured.
         gpu_step: Of a decode step with 16 tenants of Llama-2-7B's shapes: "speedup" over separate models, "over floor".
     """
 

@@ -136,8 +136,9 @@ def _compress_block(
 ) -> dict[str, CompressedMatrix]:
     if options.repeated_calibration:
         return _compress_block_as_released(pair, walk, names, rule, ratio, options)
-    done: dict[str, CompressedMatrix] = {}
-    for own in by_input(names):
+    changed = [name for name in names if pair.delta(name).any()]
+    done = {name: CompressedMatrix(name, tuple(pair.base.weights[name].shape), ()) for name in names}
+    for own in by_input(changed):
         hessian = walk.hessian(own[0])
         tasks = [make_task(name, pair.delta(name), rule, ratio, options, hessian) for name in own]
         found = compress_matrices(tasks, hessian, options)
@@ -145,7 +146,7 @@ def _compress_block(
             walk.set(name, matrix.delta())
         done |= found
     walk.advance()
-    return {name: done[name] for name in names}
+    return done
 
 
 def _compress_block_as_released(

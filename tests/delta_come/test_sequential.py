@@ -138,7 +138,12 @@ def test_other_shapes_are_compressed_alike(blocks):
     assert divergence(merged(base, delta, finetuned), finetuned, blocks) < divergence(base, finetuned, blocks)
 
 
-def test_untrained_layers_are_zero_deltas(base, finetuned, blocks):
+def test_untrained_layers_are_zero_deltas_and_cost_no_hessian(base, finetuned, blocks, monkeypatch):
+    from lib.delta_come.calibration import CalibrationInputs
+
+    seen = []
+    plain = CalibrationInputs.hessian
+    monkeypatch.setattr(CalibrationInputs, "hessian", lambda *given: seen.append(plain(*given)) or seen[-1])
     partly = copy.deepcopy(finetuned)
     with torch.no_grad():
         for name, weight in partly.named_parameters():
@@ -148,6 +153,8 @@ def test_untrained_layers_are_zero_deltas(base, finetuned, blocks):
     assert delta.matrices["model.layers.0.mlp.down_proj.weight"].groups == ()
     assert delta.matrices["model.layers.1.mlp.up_proj.weight"].groups == ()
     assert delta.matrices["model.layers.1.mlp.gate_proj.weight"].groups
+    assert tuple(delta.matrices) == take_pair(base, partly).projections
+    assert len(seen) == 4  # of the second block alone
 
 
 def test_calibration_text_is_asked_for_where_it_is_needed(base, finetuned):

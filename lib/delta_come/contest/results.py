@@ -141,15 +141,22 @@ def of_setting(setting: Setting) -> dict[str, Any]:
 
 
 def of_curve(
-    setting: Setting, curve: dict[float, Score], at_16: Sequence[Score], late: float = 1 / 32
+    setting: Setting,
+    curve: dict[float, Score],
+    ours: Score,
+    others: Sequence[Score],
+    fine: float = 1 / 20,
+    late: float = 1 / 32,
 ) -> dict[str, Any]:
     """Return what a record says of other ratios.
 
     Args:
         setting: That all were measured in.
         curve: Ours by ratio.
-        at_16: The other methods at 1/16.
-        late: The ratio at which ours is held against those.
+        ours: Ours at the ratio at which methods are compared, 1/16.
+        others: The other methods at that ratio.
+        fine: The ratio at which ours is held against itself at 1/16.
+        late: The ratio at which ours is held against the others at 1/16.
     """
     found: dict[str, Any] = {
         "curve_kl": {ratio_text(ratio): score.kl for ratio, score in curve.items()},
@@ -158,8 +165,11 @@ def of_curve(
     if not setting.gained:
         return found
     found["curve_recovery"] = {ratio_text(ratio): score.recovery for ratio, score in curve.items()}
+    if fine in curve:
+        lost = lead(setting, ours, curve[fine])
+        found["fine_drop"], (found["fine_drop_low"], found["fine_drop_high"]) = lost.recovery, lost.recovery_interval
     if late in curve:
-        leads = {score.name: lead(setting, curve[late], score) for score in at_16}
+        leads = {score.name: lead(setting, curve[late], score) for score in others}
         found["late_lead"] = {name: each.recovery for name, each in leads.items()}
         found["late_lead_low"] = {name: each.recovery_interval[0] for name, each in leads.items()}
         found["late_lead_high"] = {name: each.recovery_interval[1] for name, each in leads.items()}
@@ -169,7 +179,13 @@ def of_curve(
 def of_backbones(found: Backbones) -> dict[str, float]:
     """Return what a record says of a 4-bit base."""
     low, high = found.extra_drop_interval
-    return {"extra_drop": found.extra_drop, "extra_drop_low": low, "extra_drop_high": high}
+    return {
+        "extra_drop": found.extra_drop,
+        "extra_drop_low": low,
+        "extra_drop_high": high,
+        "exact_on_4_bits": found.exact_4,
+        "compressed_on_4_bits": found.compressed_4,
+    }
 
 
 def _activations(scores: Iterable[Score]) -> dict[str, float]:

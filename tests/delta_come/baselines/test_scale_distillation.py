@@ -9,7 +9,7 @@ from lib.delta_come.baselines import ScaleRecipe, distil_scales, sign_passes, wi
 from lib.delta_come.errors import DeltaError
 from tests.delta_come.models import biased_qwen, finetune_of
 
-RECIPE = ScaleRecipe(steps=30, batch=4, length=16, learning_rate=1e-2)
+RECIPE = ScaleRecipe(steps=30, batch=4, length=16, learning_rates=(1e-2,))
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,9 @@ def test_the_same_text_gives_the_same_scales(pair, stored, trained, tokens):
 def test_a_text_below_one_sequence_is_refused(pair, stored, tokens):
     with pytest.raises(DeltaError, match="sequences of 16 tokens and the text has 15"):
         distil_scales(stored, *pair, tokens.flatten()[:15], RECIPE)
+
+
+def test_the_rate_with_the_smaller_loss_is_kept(pair, stored, tokens, trained):
+    both = distil_scales(stored, *pair, tokens, replace(RECIPE, learning_rates=(1e-6, 1e-2, 1e6)))
+    assert both.matrices.keys() == trained.matrices.keys()
+    assert all(both.matrices[name].scales == trained.matrices[name].scales for name in trained.matrices)

@@ -84,7 +84,7 @@ def test_without_a_gain_a_record_has_no_shares_and_still_has_the_divergences(set
     found = by_method(flat, [replace(most, name="ours"), replace(few, name="other")], "ours")
     assert not {"recovery", "lead"} & set(found)
     assert set(found["kl_lead"]) == {"other"}
-    assert "late_lead" not in of_curve(flat, {1 / 32: most}, [few])
+    assert "late_lead" not in of_curve(flat, {1 / 20: most, 1 / 32: most}, most, [few])
     with pytest.raises(DeltaError, match="gained next to nothing"):
         compare_backbones(flat, truncated(setting, 1), ())
 
@@ -184,11 +184,11 @@ def test_scores_become_a_record(setting, few, most):
         ours=ours,
         **of_setting(setting),
         **by_method(setting, scores, ours),
-        **of_curve(setting, {1 / 4: scores[0], 1 / 32: scores[1]}, scores[1:]),
+        **of_curve(setting, {1 / 20: few, 1 / 32: scores[1]}, scores[0], scores[1:]),
         **of_backbones(compare_backbones(setting, truncated(setting, 1), few.correct)),
     )
     assert set(metrics.lead) == {"bitdelta"}
-    assert set(metrics.curve_kl) == {"1/4", "1/32"}
+    assert set(metrics.curve_kl) == {"1/20", "1/32"}
     assert metrics.late_lead == {"bitdelta": 0}
     assert math.isfinite(metrics.activation["bitdelta high outliers"])
 
