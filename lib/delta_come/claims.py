@@ -130,7 +130,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper_value=None,
         unit="recovered share ahead",
         paper_scale="Mistral-7B and Llama-3-8B; the order only",
-        scale="tiny bases: one with grouped keys and a head of its own, one with biases, Mistral, Qwen2",
+        scale="tiny bases: one with grouped keys and a head of its own, one with biases, Qwen2",
         parts=(
             Part(
                 "other shapes",

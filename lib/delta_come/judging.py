@@ -145,5 +145,18 @@ def grouped(measured: Iterable, name: Callable) -> dict[str, list]:
 
 
 def all_or_needs(verdicts: dict[str, Verdict], needs: str) -> Verdict:
-    """Return the worst verdict, each by its name; without any, what is needed."""
-    return all_of(**verdicts) if verdicts else not_measured(f"needs {needs}")
+    """Return the worst verdict, each by its name; without any, what is needed.
+
+    Names begin with a base. Where there are several, the reason begins with the worst verdict on each: what a wide model
+    shows is not to be lost behind what a tiny one does.
+    """
+    if not verdicts:
+        return not_measured(f"needs {needs}")
+    by_base: dict[str, dict[str, Verdict]] = {}
+    for name, verdict in verdicts.items():
+        by_base.setdefault(name.split(maxsplit=1)[0].rstrip(","), {})[name] = verdict
+    found = all_of(**verdicts)
+    if len(by_base) == 1:
+        return found
+    worst = ", ".join(f"{base} {all_of(**own).status}" for base, own in by_base.items())
+    return replace(found, reason=f"{worst}. {found.reason}")
