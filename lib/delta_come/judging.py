@@ -147,8 +147,8 @@ def grouped(measured: Iterable, name: Callable) -> dict[str, list]:
 def all_or_needs(verdicts: dict[str, Verdict], needs: str) -> Verdict:
     """Return the worst verdict, each by its name; without any, what is needed.
 
-    Names begin with a base. Where there are several, the reason begins with the worst verdict on each: what a wide model
-    shows is not to be lost behind what a tiny one does.
+    Names begin with a base. Where there are several, the reason begins with the worst verdict on each: what a wide
+    model shows is not to be lost behind what a tiny one does.
     """
     if not verdicts:
         return not_measured(f"needs {needs}")
