@@ -79,7 +79,7 @@ def best_of(run: ChooseTheBits, precisions: int) -> str | None:
 
 
 def recovery(run: ChooseTheBits, name: str) -> float | None:
-    """Return R = (s - s_base) / (s_ft - s_base) of a search; None where it was not scored or too little gained."""
+    """Return R = (s - s_base) / (s_ft - s_base) of a search; None where it was not scored or hardly gained."""
     scores = run.found_accuracy
     if not {"base", "fine-tune", name} <= scores.keys() or _gained_too_little(run):
         return None
