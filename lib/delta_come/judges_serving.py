@@ -3,13 +3,13 @@
 The paper does not say whose embeddings its 50 models have. Both readings are judged: with the base's, and with each
 tenant's own, which a fine-tune of all weights has. What saves something, but less than claimed, holds in direction.
 Savings in memory are counted from the layouts of a base in 16 bits; what a process really grew by is held against that
-forecast. C15 is about a Triton kernel, so a GPU decides, and what a CPU takes is told beside it.
+forecast. C15 is about a Triton kernel, so it is judged on runs on a GPU alone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lib.delta_come.metrics import ServeManyTenants
+from lib.delta_come.metrics import ServeManyTenants, ServeManyTenantsOnGpu
 from lib.ledger import Status, Verdict, above, agrees, all_of, below, exact, not_measured, over_seeds
 
 Runs = Sequence[ServeManyTenants]
@@ -19,7 +19,6 @@ CARD_GB, UNCOMPRESSED_GB = 80, 673.8  # one card; 50 models of Llama-2-7B in 16 
 EMBEDDINGS = {"base": "the base's embeddings", "own": "embeddings of each tenant"}
 FORECAST_TOLERANCE = 0.05
 _SEEN_IN_A_PROCESS = 1e8  # bytes; less than that drowns in what a process allocates and frees meanwhile
-_GPU = "cuda"
 _COUNTED = f"{TENANTS} tenants, counted from layouts with a base in 16 bits"
 _ROUNDING = 1e-3  # of a delta's effect, in fp32
 
@@ -76,23 +75,11 @@ def fits_one_card(measured: Runs) -> Verdict:
     return all_of(**verdicts)
 
 
-def faster(measured: Runs) -> Verdict:
-    """Judge C15 on a GPU, as the paper states it; what the kernels gain on a CPU is told, and does not decide."""
-    cpu = [run for run in measured if run.kernel_speedup]
-    gpu = [run for run in measured if run.gpu_speedup or run.device == _GPU]
-    on_cpu = _faster(cpu, [run.kernel_speedup for run in cpu]).reason if cpu else "not timed"
-    told = f"on a CPU, which does not decide: {on_cpu}"
-    if not gpu:
-        return not_measured(f"needs a GPU; {told}")
-    verdict = _faster(gpu, [run.gpu_speedup for run in gpu])
-    return replace(verdict, reason=f"{verdict.reason}; {told}")
-
-
-def _faster(runs: Runs, speedups: Sequence[Mapping[str, float]]) -> Verdict:
-    """Judge the case that gains least. A wrong product is not a fast one, so the error counts too."""
-    error = exact(max(run.largest_error for run in runs), "mixed batches against merged models")
+def faster(measured: Sequence[ServeManyTenantsOnGpu]) -> Verdict:
+    """Judge C15: the case that gains least. A wrong product is not a fast one, so the error counts too."""
+    error = exact(max(run.largest_error for run in measured), "mixed batches against merged models")
     return all_of(
-        the_batch_and_width_that_gain_least=_least(speedups),
+        the_batch_and_width_that_gain_least=_least([run.gpu_speedup for run in measured]),
         largest_error_of_logits=below(error, _ROUNDING),
     )
 

@@ -346,7 +346,7 @@ class ServeManyTenants(Metrics):
         largest_error: Logits of mixed batches against merged models, relative to the delta's effect.
         tokens_per_second: "way, tenants".
         kernel_speedup: Time of plain torch over that of the kernels, by case, on a CPU.
-        gpu_speedup: The same on a GPU; empty: not measured.
+        gpu_speedup: The same on a GPU; empty on a CPU.
         gpu_step: Of a decode step with 16 tenants of Llama-2-7B's shapes: "speedup" over separate models, "over floor".
     """
 
@@ -373,3 +373,11 @@ class ServeManyTenants(Metrics):
     kernel_speedup: dict[str, float] = timing()  # noqa: RUF009, makes a field
     gpu_speedup: dict[str, float] = timing()  # noqa: RUF009, makes a field
     gpu_step: dict[str, float] = timing()  # noqa: RUF009, makes a field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeManyTenantsOnGpu(ServeManyTenants):
+    """06_serve_many_tenants with `device="cuda"`. A type of its own: runs of one type are weighed against each other.
+
+    Attributes: those of `ServeManyTenants`.
+    """

@@ -1,10 +1,10 @@
 """The judges of serving, on made-up runs."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from lib.delta_come import judges_serving as judges
 from lib.delta_come.claims import CLAIMS
-from lib.delta_come.metrics import ServeManyTenants
+from lib.delta_come.metrics import ServeManyTenants, ServeManyTenantsOnGpu
 from lib.ledger import Status, judge
 
 BY_NUMBER = {claim.id.removeprefix("delta_come."): claim for claim in CLAIMS}
@@ -33,9 +33,10 @@ RUN = ServeManyTenants(
     largest_error=1e-5,
     tokens_per_second={},
     kernel_speedup={"576×576, 1 × 1": 4.0, "576×576, 4 × 1": 3.5},
-    gpu_speedup={"4096×4096, 1 × 1": 5.0},
+    gpu_speedup={},
     gpu_step={},
 )
+ON_GPU = ServeManyTenantsOnGpu(**asdict(RUN) | {"device": "cuda", "gpu_speedup": {"4096×4096, 1 × 1": 5.0}})
 
 
 def verdict(number, *runs, **changes):
@@ -87,41 +88,37 @@ def test_what_saves_memory_was_counted_and_what_the_process_grew_by_was_measured
 
 
 def test_three_times_on_a_gpu_holds():
-    assert verdict("C15").status is Status.HOLDS
+    assert verdict("C15", ON_GPU).status is Status.HOLDS
 
 
-def test_a_cpu_alone_is_told_and_is_no_measurement():
-    found = verdict("C15", gpu_speedup={})
+def test_a_cpu_is_no_measurement_of_the_triton_kernel():
+    found = verdict("C15", RUN)
     assert found.status is Status.NOT_MEASURED
-    assert found.reason.startswith("needs a GPU")
-    assert "3.5 (3.5 to 3.5) is above 3" in found.reason
+    assert "on a GPU" in found.reason
 
 
-def test_the_slowest_case_on_a_gpu_decides():
-    assert verdict("C15", gpu_speedup={"a": 9.0, "b": 2.0}).status is Status.HOLDS_IN_DIRECTION
-    assert verdict("C15", gpu_speedup={"a": 9.0, "b": 0.8}).status is Status.FAILS
-
-
-def test_a_slow_cpu_is_told_and_does_not_decide():
-    found = verdict("C15", kernel_speedup={"a": 9.0, "b": 2.0})
-    assert found.status is Status.HOLDS
-    assert "on a CPU, which does not decide" in found.reason
+def test_the_slowest_case_on_a_gpu_decides_and_a_slow_cpu_does_not():
+    assert verdict("C15", replace(ON_GPU, gpu_speedup={"a": 9.0, "b": 2.0})).status is Status.HOLDS_IN_DIRECTION
+    assert verdict("C15", replace(ON_GPU, gpu_speedup={"a": 9.0, "b": 0.8})).status is Status.FAILS
+    assert verdict("C15", replace(ON_GPU, kernel_speedup={"a": 0.5})).status is Status.HOLDS
 
 
 def test_a_case_in_which_the_kernels_have_no_time_fails_by_itself():
-    lost = replace(RUN, gpu_speedup={"a": 9.0, "4096×4096, 50 × 8": 0.0})
-    found = verdict("C15", *[replace(RUN, seed=seed, gpu_speedup={"a": 900.0}) for seed in range(3)], lost)
+    lost = replace(ON_GPU, gpu_speedup={"a": 9.0, "4096×4096, 50 × 8": 0.0})
+    found = verdict("C15", *[replace(ON_GPU, seed=seed, gpu_speedup={"a": 900.0}) for seed in range(3)], lost)
     assert found.status is Status.FAILS
     assert "4096×4096, 50 × 8" in found.reason
 
 
 def test_a_run_on_a_gpu_without_any_time_fails():
-    assert verdict("C15", device="cuda", gpu_speedup={}).status is Status.FAILS
+    assert verdict("C15", replace(ON_GPU, gpu_speedup={})).status is Status.FAILS
 
 
 def test_a_fast_product_that_is_wrong_fails():
-    assert verdict("C15", largest_error=0.1).status is Status.FAILS
+    assert verdict("C15", replace(ON_GPU, largest_error=0.1)).status is Status.FAILS
 
 
-def test_nothing_timed_is_not_measured():
-    assert verdict("C15", kernel_speedup={}, gpu_speedup={}).status is Status.NOT_MEASURED
+def test_one_run_on_a_gpu_decides_beside_three_seeds_on_a_cpu():
+    seeds = [replace(RUN, seed=seed) for seed in range(3)]
+    assert verdict("C15", *seeds, ON_GPU).status is Status.HOLDS
+    assert verdict("C14", *seeds, replace(ON_GPU, disk_saving=GOOD | {"own": 0.9})).status is Status.HOLDS
