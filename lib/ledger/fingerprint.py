@@ -10,6 +10,7 @@ others' records stale), and packages from outside, which the lock covers.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def sources(notebook: Path | str, checkout: Checkout = Checkout()) -> dict[str, 
     """Return the files of `lib` that a notebook or a piece of Python reaches, with their hashes.
 
     It reaches what it imports, in functions too, and so on from there; modules named by a string such as
-    "lib.onebit.svid" (lazy imports); each package's `__init__`; and a file beside a module that the module names by a
-    string (a C source, a table).
+    "lib.onebit.svid" (lazy imports); each package's `__init__`, and of what that imports on first use the names that
+    occur; and a file beside a module that the module names by a string (a C source, a table).
 
     Args:
         notebook: A notebook or module as a Path, or Python source as text.
@@ -62,13 +63,14 @@ def sources(notebook: Path | str, checkout: Checkout = Checkout()) -> dict[str, 
         Hash by path relative to the root, sorted, such as {"lib/onebit/svid.py": "0f3a…"}.
     """
     found: dict[Path, str] = {}
-    queue = [path for syntax in _syntaxes(notebook) for path in _reached(syntax, checkout.root, checkout)]
+    parts = _syntaxes(notebook)
+    names = frozenset().union(*(part.names for part in parts))  # what one cell imports, another may use
+    queue = [path for part in parts for path in _reached(replace(part, names=names), checkout.root, checkout)]
     while queue:
         path = queue.pop()
         if path in found:
             continue
-        status = path.stat()
-        syntax = _file_syntax(path, status.st_mtime_ns, status.st_size)
+        syntax = _read(path)
         found[path] = syntax.hash
         queue += _reached(syntax, path.parent, checkout)
     return {path.relative_to(checkout.root).as_posix(): found[path] for path in sorted(found)}
@@ -82,19 +84,37 @@ def _syntaxes(notebook: Path | str) -> list[Syntax]:
     return [read_syntax(notebook.read_bytes())]
 
 
+def _read(path: Path) -> Syntax:
+    status = path.stat()
+    return _file_syntax(path, status.st_mtime_ns, status.st_size)
+
+
 @lru_cache(maxsize=4096)
 def _file_syntax(path: Path, modified_ns: int, size: int) -> Syntax:
     """Read a file once as long as it stays the same; the two numbers are the cache's key."""
     content = path.read_bytes()
-    return read_syntax(content) if path.suffix == ".py" else Syntax(short_hash(content), (), ())
+    return read_syntax(content) if path.suffix == ".py" else Syntax(short_hash(content))
 
 
 def _reached(syntax: Syntax, folder: Path, checkout: Checkout) -> Iterator[Path]:
     """Yield the files that a piece of Python in a folder refers to directly."""
     for name in syntax.modules:
-        yield from _module_files(name, folder, checkout)
+        for file in _module_files(name, folder, checkout):
+            yield from _with_lazy_names(file, syntax.names, checkout, set())
     if folder.is_relative_to(checkout.lib):
         yield from (path for name in syntax.files if (path := folder / name).suffix != ".py" and path.is_file())
+
+
+def _with_lazy_names(file: Path, used: frozenset[str], checkout: Checkout, seen: set[Path]) -> Iterator[Path]:
+    """Yield a file and, where it is a package that imports names on first use, those of the used ones."""
+    if file in seen:
+        return
+    seen.add(file)
+    yield file
+    for name, module in _read(file).lazy:
+        if name in used or "*" in used:
+            for found in _module_files(module, file.parent, checkout):
+                yield from _with_lazy_names(found, used, checkout, seen)
 
 
 def _module_files(name: str, folder: Path, checkout: Checkout) -> Iterator[Path]:

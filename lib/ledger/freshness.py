@@ -17,16 +17,18 @@ class Freshness:
         self._lock = lock_hash(checkout)
 
     def changed(self, kept: Kept) -> tuple[str, ...]:
-        """Return the files of code that were changed, added or taken away since, relative to the root, sorted.
+        """Return the files of code that were changed, added or deleted since, relative to the root, sorted.
 
-        The lock is left out: it changes often and rarely a result; `notes` mentions it.
+        A file that is still there and no longer reached does not count: as all that is reached is what it was, it had
+        no part in the result. The lock is left out: it changes often and rarely a result; `notes` mentions it.
         """
         provenance, name = kept.record.provenance, f"notebooks/{kept.record.notebook}.ipynb"
         now = self._code(kept.record.notebook, name)
         if provenance is None or not now:
             return (name,)
         then = {**provenance.sources, name: provenance.notebook_hash}
-        return tuple(sorted(path for path in then.keys() | now.keys() if then.get(path) != now.get(path)))
+        deleted = {path for path in then.keys() - now.keys() if not (self._checkout.root / path).is_file()}
+        return tuple(sorted(deleted | {path for path in now if then.get(path) != now[path]}))
 
     def is_current(self, kept: Kept) -> bool:
         """Tell whether a record was measured by the code as it stands."""

@@ -1,7 +1,8 @@
 """What a piece of Python means and what it refers to, read from its syntax tree.
 
 The hash is over the tree alone: comments, layout and docstrings do not move it. `ast.dump` is not used because its text
-differs between Python versions. What this leaves out: names that are put together at run time.
+differs between Python versions. What this leaves out: names that are put together at run time, and imports for type
+checkers, which never run; of a package that imports its names on first use (`__getattr__`) these say where each lies.
 """
 
 import ast
@@ -26,11 +27,15 @@ class Syntax:
         hash: Of its tree without docstrings.
         modules: Names that may be modules of `lib`: "lib.onebit.svid", or relative, ".svid".
         files: Strings in it that look like a file's name.
+        names: All that it imports by name or takes from an object by a dot, "*" among them.
+        lazy: Name and module of what a package imports on first use.
     """
 
     hash: str
-    modules: tuple[str, ...]
-    files: tuple[str, ...]
+    modules: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+    lazy: tuple[tuple[str, str], ...] = ()
 
 
 def read_syntax(source: str | bytes) -> Syntax:
@@ -39,7 +44,7 @@ def read_syntax(source: str | bytes) -> Syntax:
         return _syntax(ast.parse(source))
     except (SyntaxError, ValueError):  # ValueError: null bytes
         text = source.encode(errors="surrogatepass") if isinstance(source, str) else source
-        return Syntax(short_hash(text), (), ())
+        return Syntax(short_hash(text))
 
 
 def read_cell(cell: str) -> Syntax:
@@ -55,7 +60,8 @@ def read_cell(cell: str) -> Syntax:
     # No valid Python: the run will say so. Its imports still count, should an unknown magic be the reason.
     imports = (line.strip() for line in cell.splitlines() if line.lstrip().startswith(("import ", "from ")))
     read = [read_syntax(line) for line in imports]
-    return Syntax(short_hash(cell), tuple(name for each in read for name in each.modules), ())
+    modules = tuple(name for each in read for name in each.modules)
+    return Syntax(short_hash(cell), modules, names=frozenset().union(*(each.names for each in read)))
 
 
 def short_hash(content: str | bytes) -> str:
@@ -67,9 +73,14 @@ def _syntax(tree: ast.Module) -> Syntax:
     written: list[str] = []
     _write(tree, written)
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    modules = {*_imports(tree), *(text for text in strings if _MODULE_NAME.fullmatch(text))}
+    typed = [node for node in ast.walk(tree) if _is_for_type_checkers(node)]
+    silent = {id(inner) for node in typed for statement in node.body for inner in ast.walk(statement)}
+    running = [node for node in ast.walk(tree) if id(node) not in silent]
+    modules = {*_imports(running), *(text for text in strings if _MODULE_NAME.fullmatch(text))}
     files = sorted(text for text in strings if _FILE_NAME.fullmatch(text))
-    return Syntax(short_hash("".join(written)), tuple(sorted(modules)), tuple(files))
+    is_lazy = any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body)
+    lazy = sorted({pair for node in typed for pair in _places(node)}) if is_lazy else ()
+    return Syntax(short_hash("".join(written)), tuple(sorted(modules)), tuple(files), _names(running), tuple(lazy))
 
 
 def _write(node: object, written: list[str]) -> None:
@@ -101,8 +112,26 @@ def _is_string_statement(node: object) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    """Tell whether it is an `if TYPE_CHECKING:`, in either spelling."""
+    test = node.test if isinstance(node, ast.If) else None
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+
+
+def _places(block: ast.If) -> Iterator[tuple[str, str]]:
+    """Yield each name that a block imports, and from which module of ours."""
+    for node in block.body:
+        if isinstance(node, ast.ImportFrom) and _is_ours(module := "." * node.level + (node.module or "")):
+            yield from ((alias.asname or alias.name, module) for alias in node.names)
+
+
+def _names(nodes: list[ast.AST]) -> frozenset[str]:
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return frozenset(imported | {node.attr for node in nodes if isinstance(node, ast.Attribute)})
+
+
+def _imports(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _is_ours(alias.name))
         elif isinstance(node, ast.ImportFrom):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lib.ledger import freshness
 from lib.ledger.boards import board
 from lib.ledger.claim import Status
 from lib.ledger.views import measured_text, to_markdown
@@ -66,10 +67,17 @@ def test_changed_code_makes_the_evidence_stale_and_it_still_shows(measured):
     assert (row.stale, row.verdict) == (("lib/toy/method.py",), Status.HOLDS)
 
 
-def test_a_changed_notebook_a_new_and_a_lost_module_make_it_stale(measured):
+def test_a_changed_notebook_a_new_and_a_deleted_module_make_it_stale(measured):
     write_notebook(measured.notebooks / f"{NOTEBOOK}.ipynb", "from lib.toy import other, metrics")
     (measured.lib / "toy" / "other.py").write_text("")
+    (measured.lib / "toy" / "method.py").unlink()
     assert first(measured).stale == ("lib/toy/method.py", "lib/toy/other.py", f"notebooks/{NOTEBOOK}.ipynb")
+
+
+def test_a_file_that_is_no_longer_reached_does_not_make_it_stale(measured, monkeypatch):
+    monkeypatch.setattr(freshness, "sources", lambda *_: {})
+    (measured.lib / "toy" / "method.py").write_text(METHOD.replace("x / 2", "x / 3"))
+    assert first(measured).stale == ()
 
 
 def test_a_lost_notebook_makes_it_stale(measured):

@@ -39,6 +39,45 @@ def test_imports_are_followed_from_module_to_module(checkout):
     assert {"lib/toy/deep/__init__.py", "lib/toy/deep/inner.py", "lib/toy/other.py"} <= reached
 
 
+LAZY = """
+if TYPE_CHECKING:
+    from lib.toy.left import left
+    from .deep import right, far
+def __getattr__(name): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "reached"),
+    [
+        ("import lib.toy", set()),
+        ("from lib.toy import left", {"left.py"}),
+        ("from lib import toy\ntoy.right", {"deep/__init__.py"}),
+        ("from lib import toy\ntoy.far()", {"deep/__init__.py", "deep/far.py"}),
+        ("from lib.toy import *", {"left.py", "deep/__init__.py", "deep/far.py"}),
+        ("import lib.toy.left", {"left.py"}),
+    ],
+)
+def test_of_what_a_package_imports_on_first_use_the_used_names_are_reached(checkout, used, reached):
+    room = checkout.lib / "toy"
+    (room / "deep").mkdir()
+    (room / "__init__.py").write_text(LAZY)
+    (room / "left.py").write_text("from lib.toy import method")
+    (room / "deep" / "__init__.py").write_text(
+        "if TYPE_CHECKING:\n    from .far import far\ndef __getattr__(name): ..."
+    )
+    (room / "deep" / "far.py").write_text("")
+    found = set(sources(used, checkout)) - {"lib/toy/__init__.py", "lib/toy/method.py"}
+    assert found == {f"lib/toy/{name}" for name in reached}
+
+
+def test_a_cell_may_use_what_another_imports(checkout):
+    (checkout.lib / "toy" / "__init__.py").write_text(LAZY)
+    (checkout.lib / "toy" / "left.py").write_text("")
+    write_notebook(notebook_of(checkout), "from lib import toy", "toy.left()")
+    assert "lib/toy/left.py" in sources(notebook_of(checkout), checkout)
+
+
 @pytest.mark.parametrize(
     "left_out", ["plotting.py", "progress.py", "ledger/x.py", "batch/x.py", "toy/claims.py", "toy/metrics.py"]
 )

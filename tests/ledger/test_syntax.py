@@ -54,6 +54,27 @@ def test_imports_in_functions_and_lazy_names_are_seen():
     assert set(read_syntax(source).modules) == {"lib.a", "lib.b", "lib.b.c", ".", ".d", "lib.e.f", ".h"}
 
 
+def test_what_is_imported_for_type_checkers_alone_is_not_reached():
+    read = read_syntax("if typing.TYPE_CHECKING:\n    from lib.a import A\nelse:\n    from lib.b import B")
+    assert set(read.modules) == {"lib.b", "lib.b.B"}
+    assert read.names == {"TYPE_CHECKING", "B"}
+
+
+LAZY = "if TYPE_CHECKING:\n    import os\n    from .a import A as B\n    from lib.c import C\n    from d import D\n"
+
+
+def test_what_a_package_imports_on_first_use_is_known_by_name():
+    read = read_syntax(LAZY + "def __getattr__(name): ...")
+    assert read.lazy == (("B", ".a"), ("C", "lib.c"))
+    assert read.modules == ()
+    assert read_syntax(LAZY).lazy == ()
+
+
+def test_imported_and_dotted_names_are_known_those_of_a_broken_cell_too():
+    assert read_syntax("from lib.a import b as c, d\ne.f.g = h\nfrom i import *").names == {"b", "d", "f", "g", "*"}
+    assert read_cell("from lib.a import b\nnonsense (").names == {"b"}
+
+
 def test_a_syntax_error_counts_by_its_text():
     assert read_syntax("def (").hash != read_syntax("def ((").hash
 
