@@ -15,7 +15,7 @@ from lib.ledger import Status, Verdict, above, agrees, all_of, below, exact, not
 Runs = Sequence[ServeManyTenants]
 
 TENANTS, TIMES, KERNEL_TIMES = 50, 10, 3  # of the paper
-CARD_GB, UNCOMPRESSED_GB = 80, 673.8  # one card; 50 models of Llama-2-7B in 16 bits
+CARD_GB, UNCOMPRESSED_GB = 80, 673.8  # one card as it is sold, what it has beyond is for caches; 50 models in 16 bits
 EMBEDDINGS = {"base": "the base's embeddings", "own": "embeddings of each tenant"}
 FORECAST_TOLERANCE = 0.05
 _SEEN_IN_A_PROCESS = 1e8  # bytes; less than that drowns in what a process allocates and frees meanwhile
