@@ -16,10 +16,11 @@ from lib.delta_come.calibration_text import Calibration, calibration_tokens
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.files import check_target, save_packed
 from lib.delta_come.hashes import content_hash, digests
-from lib.delta_come.header import Header, tool_version
+from lib.delta_come.header import KEY, Header, tool_version
 from lib.delta_come.options import PAPER, CompressOptions
 from lib.delta_come.plan import Plan
-from lib.delta_come.work import open_work
+from lib.delta_come.work import open_work, work_folder
+from lib.models import LoadedModel, checkpoint_folder
 from lib.progress import progress
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def compress(
 
     Raises:
         DeltaError: The two do not belong together, nothing or no finite number is between them, the budget is too small
-            for the plan, the text is too short, or the file cannot be written.
+            for the plan, the text is too short, the file cannot be written or would lie in a folder of one of the two,
+            or an artifact lies there already.
         ModelError: One of the two cannot be read.
     """
     from lib.delta_come.delta import take_pair
@@ -69,6 +71,8 @@ def compress(
 
     out, ratio = check_target(out), parse_ratio(ratio)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    for name, source in (("BASE", base), ("FINETUNED", finetuned)):
+        _check_folder(name, source, out)
     pair = take_pair(base, finetuned)
     blocks = calibration_tokens(calibration, base, tokens, window) if options.needs_inputs else None
     header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict())
@@ -92,6 +96,39 @@ def parse_ratio(ratio: "str | float") -> float:
     if not 0 < value <= 1:
         raise DeltaError(f"a ratio is above 0 and at most 1, such as 1/16, got {ratio!r}")
     return value
+
+
+def _check_folder(name: str, source: "Source", out: Path) -> None:
+    """Keep artifacts out of a model's folder: every .safetensors file there is read as a part of the model."""
+    if isinstance(source, LoadedModel):
+        folder = source.folder
+    elif isinstance(source, str | Path):
+        folder = checkpoint_folder(source)
+    else:
+        return
+    place, target = folder.resolve(), out.parent.resolve() / out.name
+    work = work_folder(target)  # removed in the end, with all that is in it
+    if any(path.is_relative_to(place) for path in (target, work)) or place.is_relative_to(work):
+        raise DeltaError(
+            f"{out} cannot be written: it or its work folder {work.name} would lie in {folder}, the folder of {name}, or "
+            "hold it, and every .safetensors file there is read as a part of the model; choose a folder apart from it"
+        )
+    for path in sorted(place.glob("*.safetensors")):
+        if _is_artifact(path):
+            raise DeltaError(
+                f"{path} is an artifact of Delta-CoMe in the folder of {name}, where it would be read as a part of the "
+                "model: move it to another folder"
+            )
+
+
+def _is_artifact(path: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):  # whoever reads the model says so
+        return False
 
 
 def _header(pair: "Pair") -> Header:

@@ -23,6 +23,11 @@ _REQUEST = "request.json"
 _NOTHING = Header(plan="", ratio=0.0, base_hash="", finetuned_hash="")
 
 
+def work_folder(out: Path) -> Path:
+    """Return where the unfinished work of a file lies."""
+    return out.with_name(f"{out.name}.work")
+
+
 @contextmanager
 def open_work(out: Path, request: Mapping[str, Any]) -> "Iterator[Work]":
     """Yield the work folder of a file to be, made where it is missing, for this process alone.
@@ -39,7 +44,7 @@ def open_work(out: Path, request: Mapping[str, Any]) -> "Iterator[Work]":
     """
     from filelock import FileLock, Timeout
 
-    folder = out.with_name(f"{out.name}.work")
+    folder = work_folder(out)
     folder.mkdir(exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):

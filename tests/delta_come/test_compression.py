@@ -186,6 +186,44 @@ def test_a_missing_folder_is_named_before_anything_starts(tmp_path):
         compress("no such base", "no such fine-tune", tmp_path / "none" / "a.safetensors")
 
 
+@pytest.fixture
+def stored(pair, tmp_path):
+    """The pair in the hub's format, in two folders."""
+    for name, model in zip(("base", "tuned"), pair, strict=True):
+        model.save_pretrained(tmp_path / name)
+    return tmp_path / "base", tmp_path / "tuned"
+
+
+@pytest.mark.parametrize("out", ["base/a.safetensors", "tuned/a.safetensors", "tuned/deeper/../a.st"])
+def test_an_artifact_in_a_models_folder_is_refused(stored, tmp_path, out):
+    (tmp_path / "tuned" / "deeper").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DeltaError, match=r"would lie in .*, the folder of (BASE|FINETUNED).*choose a folder apart"):
+        run(stored, tmp_path / out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_models_folder_is_seen_through_links_and_loaded_models(pair, stored, tmp_path):
+    (tmp_path / "link").symlink_to(stored[1])
+    with pytest.raises(DeltaError, match="the folder of FINETUNED"):
+        run(stored, tmp_path / "link" / "a.safetensors")
+    with pytest.raises(DeltaError, match="the folder of BASE"):
+        run((LoadedModel("base", stored[0], pair[0], None), pair[1]), tmp_path / "base" / "a.safetensors")
+
+
+def test_a_model_is_not_taken_for_the_work_folder_and_removed(stored, tmp_path):
+    stored[1].rename(tmp_path / "math.work")
+    with pytest.raises(DeltaError, match=r"its work folder math\.work would lie in"):
+        run((stored[0], tmp_path / "math.work"), tmp_path / "math")
+    assert (tmp_path / "math.work" / "model.safetensors").is_file()
+
+
+def test_an_artifact_that_lies_in_a_models_folder_is_not_read_as_a_part_of_it(pair, stored, tmp_path):
+    run(pair, tmp_path / "a.safetensors").path.rename(stored[1] / "math.safetensors")
+    with pytest.raises(DeltaError, match=r"math\.safetensors is an artifact .* folder of FINETUNED.*move it"):
+        run(stored, tmp_path / "b.safetensors")
+
+
 def test_a_model_alone_has_no_tokenizer_for_text(pair, tmp_path):
     with pytest.raises(DeltaError, match="comes without a tokenizer: give token blocks"):
         run(pair, tmp_path / "a.safetensors", calibration=None)
@@ -196,7 +234,7 @@ def test_a_default_text_that_is_not_there_says_what_to_give_instead(pair, tmp_pa
         raise CorpusError("no package")
 
     monkeypatch.setattr("lib.corpora.load", missing)
-    base = LoadedModel("base", tmp_path, pair[0], None)
+    base = LoadedModel("base", tmp_path / "base", pair[0], None)
     with pytest.raises(DeltaError, match="default calibration text is not there"):
         run((base, pair[1]), tmp_path / "a.safetensors", calibration=None)
 
