@@ -110,8 +110,8 @@ def _check_folder(name: str, source: "Source", out: Path) -> None:
     work = work_folder(target)  # removed in the end, with all that is in it
     if any(path.is_relative_to(place) for path in (target, work)) or place.is_relative_to(work):
         raise DeltaError(
-            f"{out} cannot be written: it or its work folder {work.name} would lie in {folder}, the folder of {name}, or "
-            "hold it, and every .safetensors file there is read as a part of the model; choose a folder apart from it"
+            f"{out} cannot be written: it or its work folder {work.name} would lie in {folder}, the folder of {name}, "
+            "or hold it, and every .safetensors file there is read as a part of the model; choose a folder apart from it"
         )
     for path in sorted(place.glob("*.safetensors")):
         if _is_artifact(path):

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lib.delta_come.attachment import Attachment
+from lib.delta_come.attachment import attached
 from lib.delta_come.base import check_base, check_settings, check_shapes
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import model_digests
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from lib.delta_come.attachment import Attachment
     from lib.delta_come.tenants import Source
 
 
@@ -67,6 +68,8 @@ def attach(
 class ServedModel:
     """A base model and its tenants; see the module. Several threads may use it, and add and drop tenants meanwhile.
 
+    Others may serve the same base beside it, each its own tenants.
+
     Attributes:
         model: The base.
         kernel: Who computes the products of deltas.
@@ -76,8 +79,8 @@ class ServedModel:
         self.model, self.kernel = model, kernel or TorchKernel()
         self._tenants: dict[str, Tenant] = {}
         self._digests: dict[str, str] | None = None
-        self._verify, self._lock, self._call = verify, threading.Lock(), threading.local()
-        self._attachment = Attachment(model, self._routing)
+        self._verify, self._lock = verify, threading.Lock()
+        self._attachment: Attachment | None = attached(model, self)
 
     @property
     def tenants(self) -> dict[str, Tenant]:
@@ -106,7 +109,7 @@ class ServedModel:
         tenant = read_tenant(name, artifact, self.kernel, self.model.device, self.model.dtype, embeddings)
         with self._lock:
             self._check_free(name)  # again: another thread may have been faster
-            self._attachment.serve_own_tensors(tenant)
+            self._attached().serve_own_tensors(tenant)
             self._tenants = self._tenants | {name: tenant}
         return tenant
 
@@ -152,23 +155,26 @@ class ServedModel:
             yield self.model
 
     def detach(self) -> "PreTrainedModel":
-        """Take everything off the base model again and return it."""
-        self._attachment.remove()
-        self._tenants = {}
-        return self.model
+        """Let all tenants go and return the base model, free of hooks unless another served model shares it.
 
-    def _routing(self) -> Routing | None:
-        return getattr(self._call, "routing", None)
+        Afterwards this one serves no more: `attach` again.
+        """
+        with self._lock:
+            if self._attachment is not None:
+                self._attachment.release(self)
+            self._attachment, self._tenants = None, {}
+        return self.model
 
     @contextmanager
     def _routed(self, tenants: Sequence[str | None], repeats: bool) -> Iterator[None]:
-        before = self._routing()
         rows = [None if name is None else self._tenant(name) for name in self._named(tenants)]
-        self._call.routing = Routing(rows, self.kernel, repeats)
-        try:
+        with self._attached().routed(Routing(rows, self.kernel, repeats)):
             yield
-        finally:
-            self._call.routing = before
+
+    def _attached(self) -> "Attachment":
+        if self._attachment is None:
+            raise DeltaError("this served model was detached from its base: attach the tenants again")
+        return self._attachment
 
     def _named(self, tenants: Sequence[str | None]) -> Sequence[str | None]:
         if isinstance(tenants, str) or not tenants:

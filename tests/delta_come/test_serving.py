@@ -1,4 +1,5 @@
 import copy
+import gc
 import threading
 
 import pytest
@@ -162,6 +163,75 @@ def test_detaching_gives_the_base_model_back(qwen):
     served = attach(copy.deepcopy(qwen), {"a": fabricated(qwen, 1, raw=("lm_head.weight",))})
     back = copy.deepcopy(served.detach())
     assert torch.equal(back(PROMPTS).logits, qwen(PROMPTS).logits)
+
+
+OWN = ("lm_head.weight", "model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.bias", *NORMS)
+
+
+@pytest.fixture
+def two(qwen):
+    """Two served models that share a base, with tenants of one name; the second's has more tensors of its own."""
+    model, deltas = copy.deepcopy(qwen), (fabricated(qwen, 1, raw=OWN[:2]), fabricated(qwen, 2, raw=OWN))
+    both = [attach(model, {"a": delta}) for delta in deltas]
+    return both, [row_by_row(qwen, {"a": delta}, PROMPTS, ["a"] * 4, logits) for delta in deltas]
+
+
+def test_two_attachments_of_one_model_serve_each_its_own_tenants(two, qwen):
+    for served, expected in zip(*two, strict=True):
+        assert torch.allclose(served_logits(served, PROMPTS, ["a"] * 4), expected, **CLOSE)
+        assert torch.allclose(served_logits(served, PROMPTS, [None] * 4), logits(qwen, PROMPTS), **CLOSE)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_attachments_of_one_model_come_off_in_any_order(two, qwen, first):
+    both, expected = two
+    both[first].detach()
+    left = 1 - first
+    assert torch.allclose(served_logits(both[left], PROMPTS, ["a"] * 4), expected[left], **CLOSE)
+    both[first].detach()  # once more changes nothing
+    assert torch.allclose(served_logits(both[left], PROMPTS, ["a"] * 4), expected[left], **CLOSE)
+    back = copy.deepcopy(both[left].detach())
+    assert torch.equal(back(PROMPTS).logits, qwen(PROMPTS).logits)
+    assert not any("forward" in module.__dict__ or module._forward_hooks for module in back.modules())
+
+
+def test_of_two_attachments_the_inner_call_counts(two):
+    (outer, inner), expected = two
+    with outer.rows(["a"] * 4) as model:
+        assert torch.allclose(served_logits(inner, PROMPTS, ["a"] * 4), expected[1], **CLOSE)
+        assert torch.allclose(logits(model, PROMPTS), expected[0], **CLOSE)
+
+
+def test_a_second_attachment_that_fails_does_not_disturb_the_first(two, llama):
+    (first, second), expected = two
+    second.detach()
+    with pytest.raises(DeltaError, match="changes"):
+        attach(first.model, {"a": fabricated(llama, 1)})
+    assert torch.allclose(served_logits(first, PROMPTS, ["a"] * 4), expected[0], **CLOSE)
+
+
+def test_an_attachment_that_was_let_go_does_not_keep_the_hooks_on(llama, deltas):
+    model = copy.deepcopy(llama)
+    attach(model, deltas)
+    gc.collect()
+    attach(model, deltas).detach()
+    assert torch.equal(copy.deepcopy(model)(PROMPTS).logits, llama(PROMPTS).logits)
+
+
+def test_a_forward_that_somebody_put_on_top_stays(qwen):
+    served = attach(copy.deepcopy(qwen), {"a": fabricated(qwen, 1, raw=NORMS)})
+    below = served.model.model.norm.forward
+    served.model.model.norm.forward = theirs = lambda x: 2 * below(x)
+    assert served.detach().model.norm.forward is theirs
+    assert torch.allclose(logits(served.model, PROMPTS), 2 * logits(qwen, PROMPTS), **CLOSE)
+
+
+def test_a_detached_model_says_that_it_serves_no_more(llama, served):
+    served.detach()
+    with pytest.raises(DeltaError, match="was detached from its base: attach"):
+        served.add("c", fabricated(llama, 3))
+    with pytest.raises(DeltaError, match="was detached from its base: attach"):
+        served(PROMPTS, tenants=[None] * 4)
 
 
 def test_a_block_of_calls_can_belong_to_rows(llama, deltas, served):
