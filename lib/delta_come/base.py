@@ -8,9 +8,15 @@ from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.delta import split_rows
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import content_hash, first_difference
+from lib.models import is_projection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from lib.delta_come.delta import Pair
+
+# The settings that give a block's projections biases.
+BIASED = {"self_attn": "attention_bias", "mlp": "mlp_bias"}
 
 # Settings that are no weights and change what a model computes. Two tenants of one batch cannot differ in them.
 _COMPUTING = (
@@ -24,6 +30,46 @@ _COMPUTING = (
     "sliding_window",
     "layer_types",
 )
+
+
+def check_carried(pair: "Pair") -> None:
+    """Check that what a fine-tune has beside its projections can be put on its base again.
+
+    Taken are tensors of the base's shape, a vocabulary of another size, an output head where the base's is its
+    embedding, and biases of projections that the fine-tune's settings name.
+
+    Raises:
+        DeltaError: There is another tensor; the message names it.
+    """
+    ours, theirs = pair.base.weights, pair.finetuned.weights
+    label, config = pair.finetuned.label, pair.finetuned.config
+    shapes = {name: tuple(theirs[name].shape) for name in theirs if name not in pair.projections}
+    for name, shape in shapes.items():
+        if name not in ours:
+            if name != HEAD and not (is_new_bias(name) and config.get(BIASED[name.split(".")[-3]])):
+                raise DeltaError(
+                    f"{label} holds {name}, {_size(shape)}, which {pair.base.label} has not and cannot be given: "
+                    "new may be rows of the embedding, an output head, and biases of projections that config.json "
+                    "tells of (attention_bias, mlp_bias); take the tensor out of the fine-tune and keep it apart"
+                )
+            continue
+        own = tuple(ours[name].shape)
+        if shape != own and not (name in (EMBEDDING, HEAD) and shape[1:] == own[1:]):
+            raise DeltaError(
+                f"{name} is {_size(own)} in {pair.base.label} and {_size(shape)} in {label}; of tensors that are not "
+                "compressed only embedding and output head may have other rows: give the base that it was trained from"
+            )
+    rows = {name: shapes[name][0] for name in (EMBEDDING, HEAD) if name in shapes}
+    if len(set(rows.values())) > 1:
+        raise DeltaError(
+            f"{label} has {rows[EMBEDDING]} rows in {EMBEDDING} and {rows[HEAD]} in {HEAD}, but a model has one "
+            "vocabulary; repair that checkpoint (`resize_token_embeddings` changes both)"
+        )
+
+
+def is_new_bias(name: str) -> bool:
+    """Tell whether a tensor is a bias of a projection, which a fine-tune may have where its base has none."""
+    return name.endswith(".bias") and is_projection(f"{name.removesuffix('.bias')}.weight")
 
 
 def check_base(artifact: Artifact, found: Mapping[str, str]) -> None:
@@ -67,8 +113,13 @@ def check_shapes(artifact: Artifact, model: "PreTrainedModel") -> None:
             grown = shapes.get(name, layout.shape)
             if grown[1:] == layout.shape[1:] and first_row in (0, grown[0]):
                 continue
-        elif shapes.get(name, layout.shape) == layout.shape:
-            continue  # a bias may be new
+        elif shapes.get(name) == layout.shape or (name not in shapes and is_new_bias(name)):
+            continue
+        if name not in shapes:
+            raise DeltaError(
+                f"{artifact} holds {raw}, {_size(layout.shape)}, which this {type(model).__name__} has not: load the "
+                "base that it was made from, or take the tensor out of the fine-tune and compress it again"
+            )
         raise DeltaError(
             f"{artifact} holds {raw}, {_size(layout.shape)}; it does not fit the {_size(shapes[name])} of this "
             f"{type(model).__name__}: load the base that it was made from"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.delta_come.artifact import Artifact
+from lib.delta_come.base import check_carried
 from lib.delta_come.calibration_text import Calibration, calibration_tokens
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.files import check_target, save_packed
@@ -74,6 +75,7 @@ def compress(
     for name, source in (("BASE", base), ("FINETUNED", finetuned)):
         _check_folder(name, source, out)
     pair = take_pair(base, finetuned)
+    check_carried(pair)
     blocks = calibration_tokens(calibration, base, tokens, window) if options.needs_inputs else None
     header = replace(_header(pair), plan=str(plan), ratio=ratio, options=options.as_dict())
     with open_work(out, _request(header, blocks)) as work:
@@ -111,7 +113,7 @@ def _check_folder(name: str, source: "Source", out: Path) -> None:
     if any(path.is_relative_to(place) for path in (target, work)) or place.is_relative_to(work):
         raise DeltaError(
             f"{out} cannot be written: it or its work folder {work.name} would lie in {folder}, the folder of {name}, "
-            "or hold it, and every .safetensors file there is read as a part of the model; choose a folder apart from it"
+            "or hold it, and every .safetensors file there is read as a part of the model; choose another folder"
         )
     for path in sorted(place.glob("*.safetensors")):
         if _is_artifact(path):

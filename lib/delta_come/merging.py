@@ -4,8 +4,9 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lib.delta_come.base import changed_settings, check_base, check_shapes
+from lib.delta_come.base import BIASED, changed_settings, check_base, check_shapes
 from lib.delta_come.checkpoint import EMBEDDING, HEAD
+from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import model_digests
 from lib.delta_come.tenants import as_artifact
 
@@ -79,14 +80,17 @@ def _rebuilt(
     settings = {name: theirs for name, (theirs, _) in changed_settings(artifact, config).items()}
     if rows == config["vocab_size"] and tied == _tied(base_model) and not settings and not new:
         return None
-    biased = {
-        key: artifact.header.config[key] for key in ("attention_bias", "mlp_bias") if key in artifact.header.config
-    }
+    biased = {key: artifact.header.config[key] for key in BIASED.values() if key in artifact.header.config}
     changed = config | settings | biased | {"vocab_size": rows, "tie_word_embeddings": tied}
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and then replaced
         model = type(base_model)(type(base_model.config).from_dict(changed))
     model = model.to(base_model.device, base_model.dtype).eval()
     own = model.state_dict()
+    if homeless := sorted(new - own.keys()):
+        raise DeltaError(
+            f"{artifact} holds {homeless[0]}, and a {type(model).__name__} with the fine-tune's settings has no such "
+            "tensor: serve it with `attach`, or compress a fine-tune without it"
+        )
     for name, value in base.items():
         if name not in weights:
             own[name].copy_(value)

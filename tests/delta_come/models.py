@@ -27,6 +27,18 @@ def odd_llama() -> PreTrainedModel:
     return seeded(LlamaForCausalLM, config)
 
 
+def biased_llama(base: PreTrainedModel, size: float = 0.05) -> PreTrainedModel:
+    """Return a fine-tune of `odd_llama` that has biases, which its base has not, in all projections."""
+    config = LlamaConfig.from_dict(base.config.to_dict() | {"attention_bias": True, "mlp_bias": True})
+    result = seeded(LlamaForCausalLM, config)
+    result.load_state_dict(finetune_of(base, size=size).state_dict(), strict=False)
+    dice = torch.Generator().manual_seed(4)
+    for name, weight in result.named_parameters():
+        if name.endswith(".bias"):
+            torch.nn.init.normal_(weight, generator=dice)
+    return result
+
+
 def biased_qwen() -> PreTrainedModel:
     """q, k and v have biases; the head is its own."""
     config = Qwen2Config(

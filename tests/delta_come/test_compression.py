@@ -13,9 +13,10 @@ from lib.delta_come.errors import DeltaError
 from lib.delta_come.files import load
 from lib.delta_come.merging import apply
 from lib.delta_come.options import CompressOptions
+from lib.delta_come.serving import attach
 from lib.delta_come.summary import summarise
 from lib.models import LoadedModel
-from tests.delta_come.models import biased_qwen, finetune_of, odd_llama
+from tests.delta_come.models import biased_llama, biased_qwen, finetune_of, odd_llama
 
 TOKENS = torch.randint(0, 61, (4, 24), generator=torch.Generator().manual_seed(0))
 PLAN = "8:1,3:2,2:rest"
@@ -133,6 +134,65 @@ def test_biases_and_heads_of_their_own_are_carried_over(tmp_path):
         assert torch.equal(restored[name], weights[name])
 
 
+def computed(base, artifact):
+    """The logits of an artifact's model, merged and served."""
+    with torch.no_grad():
+        served = attach(copy.deepcopy(base), {"a": artifact})(TOKENS, tenants=["a"] * 4).logits
+        return apply(base, artifact)(TOKENS).logits, served
+
+
+def test_new_biases_are_carried_over(pair, tmp_path):
+    base, finetuned = pair[0], biased_llama(pair[0])
+    artifact = run((base, finetuned), tmp_path / "a.safetensors", options=CompressOptions(quantiser="rtn"))
+    merged, served = computed(base, artifact)
+    assert torch.allclose(merged, served, atol=3e-4, rtol=1e-4)
+    name = "model.layers.1.mlp.down_proj.bias"
+    assert torch.equal(apply(base, artifact).state_dict()[name], finetuned.state_dict()[name])
+
+
+def test_a_new_head_is_carried_over(pair, tmp_path):
+    base, finetuned = pair[0], finetune_of(pair[0])
+    finetuned.config.tie_word_embeddings = False
+    finetuned.lm_head.weight = torch.nn.Parameter(torch.randn(61, 52, generator=torch.Generator().manual_seed(5)))
+    artifact = run((base, finetuned), tmp_path / "a.safetensors")
+    merged, served = computed(base, artifact)
+    assert torch.allclose(merged, served, atol=3e-4, rtol=1e-4)
+    assert torch.equal(apply(base, artifact).lm_head.weight, finetuned.lm_head.weight)
+
+
+def with_tensor(model, name, *shape):
+    """A model with one more tensor, or with another one, of ones."""
+    result, (module, _, last) = copy.deepcopy(model), name.rpartition(".")
+    if module == "score":
+        result.score = torch.nn.Module()
+    setattr(result.get_submodule(module), last, torch.nn.Parameter(torch.ones(shape)))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("extra", (3,), "holds extra, 3, which .* has not"),
+        ("score.weight", (2, 52), r"holds score\.weight, 2 x 52, which .* has not"),
+        ("model.norm.bias", (52,), r"holds model\.norm\.bias, 52, which .* has not"),
+        ("model.layers.1.self_attn.q_proj.bias", (52,), r"q_proj\.bias, 52, which .* has not.*attention_bias"),
+        ("model.norm.weight", (53,), r"model\.norm\.weight is 52 in .* and 53 in .*give the base"),
+        ("model.embed_tokens.weight", (61, 53), r"embed_tokens\.weight is 61 x 52 in .* and 61 x 53 in"),
+    ],
+)
+def test_a_tensor_that_cannot_be_put_on_the_base_is_named(pair, tmp_path, name, shape, said):
+    with pytest.raises(DeltaError, match=said):
+        run((pair[0], with_tensor(pair[1], name, *shape)), tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_embedding_that_grew_without_its_head_is_refused(tmp_path):
+    base = biased_qwen()
+    grown = with_tensor(finetune_of(base), "model.embed_tokens.weight", 64, 40)
+    with pytest.raises(DeltaError, match=r"64 rows in .*embed_tokens\.weight and 61 in lm_head"):
+        run((base, grown), tmp_path / "a.safetensors")
+
+
 def test_unchanged_matrices_take_no_bytes(pair, tmp_path):
     base, finetuned = pair[0], copy.deepcopy(pair[0])
     with torch.no_grad():
@@ -198,7 +258,7 @@ def stored(pair, tmp_path):
 def test_an_artifact_in_a_models_folder_is_refused(stored, tmp_path, out):
     (tmp_path / "tuned" / "deeper").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DeltaError, match=r"would lie in .*, the folder of (BASE|FINETUNED).*choose a folder apart"):
+    with pytest.raises(DeltaError, match=r"would lie in .*, the folder of (BASE|FINETUNED).*choose another folder"):
         run(stored, tmp_path / out)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -98,3 +98,18 @@ def test_raw_tensors_that_do_not_fit_are_named(llama):
     delta.raw["model.norm.weight"] = torch.ones(7)
     with pytest.raises(DeltaError, match=r"holds model\.norm\.weight, 7; it does not fit the 52"):
         apply(llama, delta)
+
+
+def test_raw_tensors_that_the_base_has_not_are_named(llama):
+    delta = fabricated(llama, 1)
+    delta.raw["extra"] = torch.ones(3)
+    for take in (lambda: apply(llama, delta), lambda: attach(copy.deepcopy(llama), {"a": delta})):
+        with pytest.raises(DeltaError, match="holds extra, 3, which this LlamaForCausalLM has not"):
+            take()
+
+
+def test_a_bias_that_the_settings_do_not_tell_of_is_named(llama):
+    delta = fabricated(llama, 1)
+    delta.raw["model.layers.0.mlp.up_proj.bias"] = torch.ones(75)
+    with pytest.raises(DeltaError, match=r"holds model\.layers\.0\.mlp\.up_proj\.bias, and .* has no such"):
+        apply(llama, delta)
