@@ -36,8 +36,20 @@ def calibration_tokens(text: Calibration, base: "Source", tokens: int, window: i
 
     if isinstance(text, torch.Tensor):
         return text
-    if window < 2 or tokens < window:
-        raise DeltaError(f"calibration needs at least one window: got {tokens} tokens and windows of {window}")
+    if not isinstance(text, str | Path | None):
+        raise DeltaError(
+            "calibration is a file or folder of text, None for the default corpus, or a tensor of token blocks "
+            f"[sequences, T]; got a {type(text).__name__}"
+        )
+    if window < 2:
+        raise DeltaError(
+            f"a window of calibration text has 2 tokens or more, got {window}: give a larger `window` (--window)"
+        )
+    if tokens < window:
+        raise DeltaError(
+            f"calibration needs at least one window: got {tokens} tokens and windows of {window}; give more "
+            "`tokens` (--tokens) or a smaller `window` (--window)"
+        )
     tokenizer = _tokenizer(base)
     return calibration_blocks(_texts(text), tokenizer, window, tokens // window)
 

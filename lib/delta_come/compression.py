@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from lib.delta_come.artifact import Artifact
 from lib.delta_come.base import check_carried
@@ -71,7 +71,7 @@ def compress(
     from lib.delta_come.sequential import compress_blocks, count_blocks
 
     out, ratio = check_target(out), parse_ratio(ratio)
-    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    plan = parse_plan(plan)
     for name, source in (("BASE", base), ("FINETUNED", finetuned)):
         _check_folder(name, source, out)
     pair = take_pair(base, finetuned)
@@ -92,12 +92,30 @@ def parse_ratio(ratio: "str | float") -> float:
         DeltaError: It is neither, or not between 0 and 1.
     """
     try:
+        if isinstance(ratio, bool):
+            raise TypeError("a truth value is no ratio")
         value = float(Fraction(ratio))
-    except (ValueError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:  # of arithmetic: 1/0, and infinity
         raise DeltaError(f"a ratio is a number such as 1/16 or 0.0625, got {ratio!r}") from error
     if not 0 < value <= 1:
         raise DeltaError(f"a ratio is above 0 and at most 1, such as 1/16, got {ratio!r}")
     return value
+
+
+def parse_plan(plan: "str | Rule") -> "Rule":
+    """Return a plan that is given as a rule or as a text such as "8:2,3:32,2:rest".
+
+    Raises:
+        DeltaError: It is neither.
+    """
+    from lib.delta_come.matrices import Rule
+
+    if isinstance(plan, str):
+        return Plan.parse(plan)
+    if not isinstance(plan, Rule):
+        kinds = ", ".join(kind.__name__ for kind in get_args(Rule))
+        raise DeltaError(f'a plan is a text such as "8:2,3:32,2:rest", or one of {kinds}; got {plan!r}')
+    return plan
 
 
 def _check_folder(name: str, source: "Source", out: Path) -> None:

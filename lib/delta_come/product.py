@@ -12,6 +12,7 @@ What `prepare` returned is let go when its tenant has been dropped and no call u
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lib.delta_come.errors import DeltaError
 from lib.delta_come.header import StoredMatrix
 from lib.delta_come.stored import PackedMatrix
 
@@ -42,6 +43,23 @@ class DeltaKernel(Protocol):
             names: Of the weights.
             tenants: What `prepare` returned for each tenant of the batch.
         """
+
+
+def checked_kernel(kernel: DeltaKernel | None) -> DeltaKernel:
+    """Return a kernel as it is, plain torch for None.
+
+    Raises:
+        DeltaError: It is no kernel, or the class of one.
+    """
+    if kernel is None:
+        return TorchKernel()
+    wanted = ("resident_bytes", "prepare", "nbytes", "products")
+    if isinstance(kernel, type) or not all(callable(getattr(kernel, name, None)) for name in wanted):
+        given = f"the class {kernel.__name__}" if isinstance(kernel, type) else repr(kernel)
+        raise DeltaError(
+            f"a kernel is None (plain torch), PackedKernel(), or an object with {', '.join(wanted)}; got {given}"
+        )
+    return kernel
 
 
 class TorchKernel:

@@ -23,7 +23,7 @@ from lib.delta_come.attachment import attached
 from lib.delta_come.base import check_base, check_settings, check_shapes
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.hashes import model_digests
-from lib.delta_come.product import DeltaKernel, TorchKernel
+from lib.delta_come.product import DeltaKernel, checked_kernel
 from lib.delta_come.routing import Routing
 from lib.delta_come.tenants import Embeddings, Tenant, as_artifact, read_tenant
 
@@ -53,7 +53,7 @@ def attach(
         verify: Whether the base's weights are hashed (0.3 s for 135M) and held against each artifact.
 
     Raises:
-        DeltaError: An artifact can't be read, or belongs to another base.
+        DeltaError: An artifact can't be read, or belongs to another base; or the kernel is none.
     """
     served = ServedModel(base_model, kernel, verify)
     try:
@@ -76,7 +76,7 @@ class ServedModel:
     """
 
     def __init__(self, model: "PreTrainedModel", kernel: DeltaKernel | None = None, verify: bool = True) -> None:
-        self.model, self.kernel = model, kernel or TorchKernel()
+        self.model, self.kernel = model, checked_kernel(kernel)
         self._tenants: dict[str, Tenant] = {}
         self._digests: dict[str, str] | None = None
         self._verify, self._lock = verify, threading.Lock()
@@ -184,7 +184,8 @@ class ServedModel:
     def _check_rows(self, input_ids: "torch.Tensor", tenants: Sequence[str | None]) -> None:
         if len(self._named(tenants)) != input_ids.shape[0]:
             raise DeltaError(
-                f"input_ids has {input_ids.shape[0]} rows, but {len(tenants)} tenants were named: {tenants}"
+                f"input_ids has {input_ids.shape[0]} rows, but {len(tenants)} tenants were named: {tenants}; name one "
+                "tenant (or None for the base) for each row"
             )
 
     def _tenant(self, name: str) -> Tenant:

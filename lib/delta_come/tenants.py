@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lib.delta_come.artifact import Artifact, in_memory
 from lib.delta_come.checkpoint import EMBEDDING, HEAD
 from lib.delta_come.errors import DeltaError
-from lib.delta_come.product import DeltaKernel, TorchKernel
+from lib.delta_come.product import DeltaKernel, checked_kernel
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +88,7 @@ def tenant_bytes(
     artifact = as_artifact(source)
     raw = (artifact.raw_layouts[name] for name in _own_names(artifact, embeddings))
     own = sum(layout.nbytes if itemsize is None else layout.nbytes // layout.itemsize * itemsize for layout in raw)
-    return own + (kernel or TorchKernel()).resident_bytes(artifact.header.matrices.values())
+    return own + checked_kernel(kernel).resident_bytes(artifact.header.matrices.values())
 
 
 def read_tenant(

@@ -13,6 +13,7 @@ from lib.delta_come.errors import DeltaError
 from lib.delta_come.files import load
 from lib.delta_come.merging import apply
 from lib.delta_come.options import CompressOptions
+from lib.delta_come.plan import PlanRule
 from lib.delta_come.serving import attach
 from lib.delta_come.summary import summarise
 from lib.models import LoadedModel
@@ -230,7 +231,7 @@ def test_a_budget_too_small_for_its_plan_is_named(pair, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ratio", ["one sixteenth", "1/0", "0", "-1/16", "16", None])
+@pytest.mark.parametrize("ratio", ["one sixteenth", "1/0", "0", "-1/16", "16", None, float("inf"), float("nan"), True])
 def test_a_ratio_that_is_none_is_refused(ratio):
     with pytest.raises(DeltaError, match="a ratio is "):
         parse_ratio(ratio)
@@ -239,6 +240,17 @@ def test_a_ratio_that_is_none_is_refused(ratio):
 @pytest.mark.parametrize("ratio", ["1/16", "0.0625", 0.0625, 1 / 16])
 def test_a_ratio_is_a_number_or_a_fraction(ratio):
     assert parse_ratio(ratio) == 0.0625
+
+
+@pytest.mark.parametrize("plan", [3, None, ["8:2"], PlanRule])
+def test_a_plan_that_is_none_is_refused(pair, tmp_path, plan):
+    with pytest.raises(DeltaError, match=r"a plan is a text such as .*or one of PlanRule, EqualBytes, MarginalGain"):
+        run(pair, tmp_path / "a.safetensors", plan=plan)
+
+
+def test_calibration_of_a_wrong_type_is_named(pair, tmp_path):
+    with pytest.raises(DeltaError, match=r"calibration is a file or folder of text, .*; got a list"):
+        run(pair, tmp_path / "a.safetensors", calibration=[1, 2])
 
 
 def test_a_missing_folder_is_named_before_anything_starts(tmp_path):
@@ -300,8 +312,13 @@ def test_a_default_text_that_is_not_there_says_what_to_give_instead(pair, tmp_pa
 
 
 def test_a_window_longer_than_the_tokens_is_refused(pair, tmp_path):
-    with pytest.raises(DeltaError, match="at least one window: got 100 tokens and windows of 512"):
+    with pytest.raises(DeltaError, match="got 100 tokens and windows of 512; give more `tokens` .* smaller"):
         run(pair, tmp_path / "a.safetensors", calibration=None, tokens=100)
+
+
+def test_a_window_without_a_next_token_is_refused(pair, tmp_path):
+    with pytest.raises(DeltaError, match="2 tokens or more, got 1: give a larger `window`"):
+        run(pair, tmp_path / "a.safetensors", calibration=None, window=1)
 
 
 def test_the_rooms_compress_is_the_function_whatever_was_imported_before():

@@ -9,6 +9,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from lib.delta_come.artifact import in_memory
 from lib.delta_come.errors import DeltaError
 from lib.delta_come.merging import apply
+from lib.delta_come.packed_kernel import PackedKernel
 from lib.delta_come.serving import ServedModel, attach
 from lib.delta_come.synthetic import matrix_shapes, synthetic_delta
 from lib.delta_come.tenants import tenant_bytes
@@ -323,7 +324,9 @@ def test_a_name_is_not_given_twice(llama, served):
         served.add("a", fabricated(llama, 3))
 
 
-@pytest.mark.parametrize(("tenants", "said"), [(["a"], "4 rows, but 1 tenants"), ("a", "a list with"), ([], "a list")])
+@pytest.mark.parametrize(
+    ("tenants", "said"), [(["a"], r"4 rows, but 1 tenants .*; name one tenant"), ("a", "a list with"), ([], "a list")]
+)
 def test_each_row_needs_a_tenant(served, tenants, said):
     with pytest.raises(DeltaError, match=said):
         served.generate(PROMPTS, tenants=tenants)
@@ -351,6 +354,15 @@ def test_a_model_of_another_shape_is_refused(qwen, deltas):
 def test_a_model_without_projections_is_refused():
     with pytest.raises(DeltaError, match="has no projections"):
         ServedModel(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(("kernel", "said"), [("packed", "got 'packed'"), (PackedKernel, "got the class PackedKernel")])
+def test_what_is_no_kernel_is_refused(llama, deltas, kernel, said):
+    model = copy.deepcopy(llama)
+    for take in (lambda: attach(model, deltas, kernel=kernel), lambda: tenant_bytes(deltas["a"], kernel=kernel)):
+        with pytest.raises(DeltaError, match=rf"a kernel is None \(plain torch\), PackedKernel\(\).*{said}"):
+            take()
+    copy.deepcopy(model)  # nothing was put on it
 
 
 def test_a_served_model_is_not_copied(served):
