@@ -113,11 +113,19 @@ def _check_request(folder: Path, out: Path, request: dict[str, Any]) -> None:
         partial.write_text(json.dumps(request, indent=1) + "\n", encoding="utf-8")
         partial.rename(path)
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
-    different = [key for key in sorted(before.keys() | request.keys()) if before.get(key) != request.get(key)]
+    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(request)
+    different = [
+        f"{key} ({before.get(key)!r}, now {now.get(key)!r})"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
     if different:
-        key = different[0]
         raise DeltaError(
-            f"{folder} holds an unfinished compression with another {key} ({before.get(key)!r}, now "
-            f"{request.get(key)!r}): remove that folder to begin anew, or give another file than {out.name}"
+            f"{folder} holds an unfinished compression with another {', '.join(different)}: give what was given then, "
+            f"remove that folder to begin anew, or give another file than {out.name}"
         )
+
+
+def _flat(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request with its options as entries of their own."""
+    return {key: value for key, value in request.items() if key != "options"} | (request.get("options") or {})

@@ -76,6 +76,19 @@ def test_apply_writes_a_model_that_transformers_loads(folders, artifact, tmp_pat
     assert len(merged.tokenizer) == 61
 
 
+def test_apply_leaves_the_tokenizer_out_where_the_base_has_none(folders, artifact, tmp_path, capfd):
+    capfd.readouterr()
+    assert main(["apply", str(folders / "untold"), str(artifact), str(tmp_path / "merged")]) == 0
+    said = capfd.readouterr()
+    assert f"{folders / 'untold'} has no tokenizer to write beside it: copy the fine-tune's there" in said.out
+    assert said.out.count("\n") == 2
+    assert "tokenizer" not in said.err
+    assert not list((tmp_path / "merged").glob("tokenizer*"))
+    whole = tmp_path / "whole"
+    assert main(["apply", str(folders / "base"), str(artifact), str(whole)]) == 0
+    assert (tmp_path / "merged" / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

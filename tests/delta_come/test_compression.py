@@ -91,6 +91,13 @@ def test_another_request_does_not_go_on_with_unfinished_work(pair, stopped):
         run(pair, stopped, ratio="1/8")
 
 
+def test_another_request_names_only_what_differs(pair, stopped):
+    with pytest.raises(DeltaError) as refused:
+        run(pair, stopped, options=CompressOptions(clip=True, group_size=64))
+    said = r"with another clip \(False, now True\), group_size \(128, now 64\): give what was given then, remove"
+    assert re.search(said, str(refused.value))
+
+
 def test_two_processes_do_not_write_one_file(pair, stopped):
     from filelock import FileLock
 
@@ -312,7 +319,7 @@ def test_a_default_text_that_is_not_there_says_what_to_give_instead(pair, tmp_pa
 
 
 def test_a_window_longer_than_the_tokens_is_refused(pair, tmp_path):
-    with pytest.raises(DeltaError, match="got 100 tokens and windows of 512; give more `tokens` .* smaller"):
+    with pytest.raises(DeltaError, match=r"got 100 tokens and windows of 512; give more `tokens` .* smaller"):
         run(pair, tmp_path / "a.safetensors", calibration=None, tokens=100)
 
 
