@@ -70,8 +70,8 @@ clean: ## remove the environment and what was built; artifacts/ and reports/reco
 
 .venv/.ready: requirements.lock pyproject.toml
 	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
-	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && exec $$python -m venv .venv; \
-	done; echo 'No Python 3.11 or newer found (tried $(PYTHON) python3 to python3.14). Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python' >&2; exit 1
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' 2>/dev/null && exec $$python -m venv .venv; \
+	done; echo 'No Python 3.11.5 or newer found (tried $(PYTHON) python3 to python3.14). Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python' >&2; exit 1
 	# --no-compile: Python compiles what is imported at its first import; all 160 packages would take 50 s more.
 	.venv/bin/python -m pip install --disable-pip-version-check --no-compile --requirement requirements.lock
 	.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .

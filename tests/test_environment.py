@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from lib import AUTHORS, environment
 from lib.checkout import Checkout
@@ -21,6 +23,14 @@ def test_this_environment_satisfies_the_lock():
 def test_the_lock_names_what_the_project_is_built_on():
     named = dict(environment.pins(LOCK))
     assert {"jupyterlab", "papermill", "torch", "transformers", "datasets", "matplotlib", "nbval"} <= set(named)
+
+
+def test_every_pinned_package_takes_the_oldest_python_that_this_project_takes():
+    oldest = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
+    asked = {name: metadata.metadata(name)["Requires-Python"] or "" for name, _ in environment.pins(LOCK)}
+    assert {name: versions for name, versions in asked.items() if oldest not in SpecifierSet(versions)} == {}
+    assert f"sys.version_info < ({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
+    assert f"Python {oldest} or newer" in (ROOT / "README.md").read_text()
 
 
 def test_the_lock_installs_anywhere():
