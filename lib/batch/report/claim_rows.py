@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lib.ledger.boards import Board, FreshVerdict, Row
 
 _PAPER_DIGITS = 6  # a paper's number is shown as it stands there
+_LONG_REASON = 500  # characters; a longer one is a list that opens
 # From good news to none; the order of the filters, of the summary and of sorting by verdict.
 VERDICTS = ("holds", "holds in direction", "inconclusive", "fails", "not measured")
 
@@ -37,11 +38,28 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why a verdict is what it is: a line, and where all of it is long, what was found as a list."""
+
+    line: str
+    findings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> "Reason":
+        """Take a long reason apart: "what it comes to. finding; finding", or the findings alone."""
+        if len(text) <= _LONG_REASON:
+            return cls(text)
+        line, stop, rest = text.partition(". ")
+        findings = tuple((rest if stop else text).split("; "))
+        return cls(f"{line}." if stop else findings[0], findings)
+
+
+@dataclass(frozen=True)
 class FreshView:
     """What was measured just now."""
 
     verdict: str
-    reason: str
+    reason: Reason
     measured: Measured
     scale: str
     links: tuple[Link, ...]
@@ -54,6 +72,7 @@ class ClaimView:
     row: "Row"
     order: int
     rank: int
+    reason: Reason
     measured: Measured
     paper: str
     drawing: Markup
@@ -106,6 +125,7 @@ def _claim(row: "Row", order: int, record_pages: dict[str, str], run_pages: dict
         row,
         order,
         VERDICTS.index(str(row.verdict)),
+        Reason.of(row.reason),
         _measured(row.measured, row.interval, row),
         _paper(row.paper_value, row.paper_unit),
         drawing(row.measured, row.interval, paper),
@@ -127,7 +147,7 @@ def _fresh(fresh: "FreshVerdict", row: "Row", run_pages: dict[str, str]) -> Fres
     links = [run_pages[folder] for folder in fresh.runs if folder in run_pages]
     scale = ", ".join(part for part in (fresh.model, fresh.profile) if part)
     measured = _measured(fresh.measured, fresh.interval, row)
-    return FreshView(str(fresh.verdict), fresh.reason, measured, scale, _numbered(links, "run"))
+    return FreshView(str(fresh.verdict), Reason.of(fresh.reason), measured, scale, _numbered(links, "run"))
 
 
 def _measured(value: float | None, interval: tuple[float, float] | None, row: "Row") -> Measured:

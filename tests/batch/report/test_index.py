@@ -5,6 +5,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from lib.batch.report.claim_rows import Reason
 from lib.batch.report.index import Pages, index_page
 from lib.batch.report.layout import duration, literal, moment, number
 from lib.batch.report.marks import drawing
@@ -53,6 +54,21 @@ def test_a_verdict_is_words_and_a_shape_beside_its_reason(index):
     row = row_of(index, "onebit.C4")
     assert '<use href="#shape-fails"/></svg>fails</span>' in row
     assert "two of seven sizes do not add up" in row
+
+
+def test_a_long_reason_is_a_line_and_a_list_that_opens():
+    found, line = [f"pair {count}: {count / 8} is above 1 (mean of 3 seeds)" for count in range(30)], "llama fails."
+    assert Reason.of(f"{line} " + "; ".join(found)) == Reason(line, tuple(found))
+    assert Reason.of("; ".join(found)) == Reason(found[0], tuple(found))
+    assert Reason.of("; ".join(found[:3])) == Reason("; ".join(found[:3]))
+
+
+def test_a_row_shows_the_line_and_all_findings_behind_it(tmp_path):
+    found = [f"pair {count} is well above what the paper says" for count in range(20)]
+    row = replace(samples.sample_board().rows[0], reason="llama fails. " + "; ".join(found))
+    shown = row_of(index_page(Board((row,)), Pages([], {}, {}), Checkout(tmp_path), "quick"), row.id)
+    assert '<p class="aside">llama fails.</p>' in shown
+    assert "20 findings</summary>" in shown and all(f"<li>{one}</li>" in shown for one in found)
 
 
 def test_each_verdict_has_a_shape_of_its_own(index):
