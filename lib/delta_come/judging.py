@@ -13,6 +13,7 @@ from lib.delta_come.metrics import (
     LookAtTheSpectrum,
 )
 from lib.ledger import Estimate, Status, Verdict, all_of, not_measured, over_seeds
+from lib.models.finetuning.shapes import SHAPES
 
 Runs = Sequence[CompareAtEqualBytes]
 OfAPair = CompareAtEqualBytes | CompareWithLora | ChooseTheBits | CompressOneLayer | LookAtTheSpectrum
@@ -158,5 +159,5 @@ def all_or_needs(verdicts: dict[str, Verdict], needs: str) -> Verdict:
     found = all_of(**verdicts)
     if len(by_base) == 1:
         return found
-    worst = ", ".join(f"{base} {all_of(**own).status}" for base, own in by_base.items())
+    worst = ", ".join(f"{'tiny ' * (base in SHAPES)}{base} {all_of(**own).status}" for base, own in by_base.items())
     return replace(found, reason=f"{worst}. {found.reason}")

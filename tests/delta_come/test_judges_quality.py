@@ -47,7 +47,7 @@ def test_one_pair_that_misses_fails_c2_for_all():
 
 def test_the_reason_begins_with_what_each_base_shows():
     found = verdict("C2", [*seeds(base="grouped", recovery=0.5), *seeds(base="smollm2-135m-instruct")])
-    assert found.reason.startswith("grouped fails, smollm2-135m-instruct holds. grouped chains")
+    assert found.reason.startswith("tiny grouped fails, smollm2-135m-instruct holds. grouped chains")
 
 
 @pytest.mark.parametrize(("number", "method"), [("C3", "low_rank"), ("C4", "bitdelta"), ("C4", "bitdelta_trained")])
