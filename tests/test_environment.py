@@ -27,7 +27,7 @@ def test_the_lock_names_what_the_project_is_built_on():
 
 def test_every_pinned_package_takes_the_oldest_python_that_this_project_takes():
     oldest = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
-    asked = {name: metadata.metadata(name)["Requires-Python"] or "" for name, _ in environment.pins(LOCK)}
+    asked = {name: metadata.metadata(name).get("Requires-Python", "") for name, _ in environment.pins(LOCK)}
     assert {name: versions for name, versions in asked.items() if oldest not in SpecifierSet(versions)} == {}
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
     assert f"Python {oldest} or newer" in (ROOT / "README.md").read_text()
