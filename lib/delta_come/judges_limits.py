@@ -8,7 +8,7 @@ anything was measured:
     C12      a 4-bit base adds less than 0.05 to the drop in R, on pairs of which at least half is recovered: what the
              compressed delta has lost already, a base can't cost any more
 
-and more was asked for after a review, before the records of this series were made:
+and more was asked for after a review, when part of the records had been made and some of them seen:
 
     C10      a LoRA whose learning rate is the least or largest of those tried might have been better with another: that
              it loses is the direction only. That it wins needs no better rate

@@ -10,7 +10,7 @@ What counts as holding was fixed before anything was measured:
     C3, C4   higher R and lower KL on every pair; on tasks with a right result the intervals exclude 0
     C5       the lead over BitDelta in points is larger on every such task than on every task of form
 
-and more was asked for after a review, before the records of this series were made:
+and more was asked for after a review, when part of the records had been made and some of them seen:
 
     C3, C4   where R cannot decide (`lib.delta_come.leads`), the KL does, and the pair holds in direction at best
     C5       the lead on the task with a right result is itself above 0; and that on the task of form is shown to be

@@ -5,7 +5,7 @@ item, R cannot decide. Such a tie neither holds nor fails by itself: the KL deci
 pair holds in direction at best; else the pair is inconclusive. What is shown to be behind, with an interval below 0,
 is no tie. An interval that merely touches 0 tells nothing, for answers are counted in whole items.
 
-This rule was added after a review, before the records of this series were made.
+This rule was added after a review, when part of the records had been made and some of them seen.
 """
 
 from collections.abc import Sequence
